@@ -1,0 +1,42 @@
+# make run, make test: both do all their own set-up. PYTHON=... names another interpreter (3.11 to 3.13).
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+  $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 \
+  && { echo $$p; exit; }; done; echo python3)
+BIN := .venv/bin
+CONFIG ?= pipeline_config.yaml
+
+.PHONY: run test unit lint format lock wheel setup clean
+
+run: setup
+	$(BIN)/tokenline run --config $(CONFIG)
+
+test: lint
+	$(BIN)/python -m pytest
+
+unit: setup
+	$(BIN)/python -m pytest -m "not pipeline"
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: setup
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-header \
+	  --overrides requirements.overrides requirements.in requirements-dev.in -o requirements.lock
+
+wheel: setup
+	$(BIN)/python -m build --wheel --no-isolation
+
+setup:
+	@command -v $(PYTHON) >/dev/null || { echo "set-up: no $(PYTHON) found: install Python 3.11, 3.12 or 3.13"; exit 1; }
+	@$(PYTHON) bootstrap.py
+
+clean:
+	rm -rf .venv build dist *.egg-info
