@@ -1,0 +1,33 @@
+"""One folder per TFX component, plus what they share.
+
+Component and artifact types are exported lazily: importing the loss must not load TFX.
+"""
+
+import importlib
+from typing import Any
+
+_EXPORTS = {
+    "IngestReport": "components.artifacts",
+    "TokenLedger": "components.artifacts",
+    "TrainingHistory": "components.artifacts",
+    "Vocabulary": "components.artifacts",
+    "ExampleGen": "components.example_gen.component",
+    "SequenceEvaluator": "components.evaluator.component",
+    "SequenceTrainer": "components.trainer.component",
+    "SequenceTransform": "components.sequence_transform.component",
+    "StoppingExampleValidator": "components.example_validator.component",
+    "VersionPusher": "components.pusher.component",
+    "VocabularyGen": "components.vocabulary_gen.component",
+}
+__all__ = list(_EXPORTS)
+
+
+def __getattr__(name: str) -> Any:
+    """Import the exported type when it is first asked for (PEP 562)."""
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'components' has no attribute {name!r}")
+    return getattr(importlib.import_module(_EXPORTS[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_EXPORTS])

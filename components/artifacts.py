@@ -1,0 +1,31 @@
+"""Our artifact types. Named `components.<Type>` because that is what the Vertex compiler accepts.
+
+They carry no declared properties (the compiler refuses them); facts about an artifact are files
+inside it or custom properties on it.
+"""
+
+from tfx.types import artifact
+
+
+class IngestReport(artifact.Artifact):
+    """What ExampleGen read, left out and why: `report.json`."""
+
+    TYPE_NAME = "components.IngestReport"
+
+
+class Vocabulary(artifact.Artifact):
+    """Append-only vocabularies, one `<side>.jsonl` each, and `vocabulary.json` with their hash."""
+
+    TYPE_NAME = "components.Vocabulary"
+
+
+class TokenLedger(artifact.Artifact):
+    """Where every token read went, per split and side: `ledger.json`."""
+
+    TYPE_NAME = "components.TokenLedger"
+
+
+class TrainingHistory(artifact.Artifact):
+    """The training curve and the trainer's figures: `history.json`."""
+
+    TYPE_NAME = "components.TrainingHistory"

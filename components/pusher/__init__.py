@@ -1,0 +1,1 @@
+"""Pusher: versions appear whole, by one rename."""

@@ -1,0 +1,43 @@
+"""VersionPusher: puts a blessed model where a model server looks, as a whole."""
+
+from tfx import types
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import standard_artifacts
+
+from components.pusher import executor, spec
+
+
+class VersionPusher(base_component.BaseComponent):
+    """Pushes to `<push_destination>/<version>` by one rename; the stock Pusher copies file by file in place."""
+
+    SPEC_CLASS = spec.VersionPusherSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
+
+    def __init__(
+        self,
+        *,
+        model: types.BaseChannel,
+        model_blessing: types.BaseChannel,
+        push_destination: str,
+        keep_versions: int,
+        code_hash: str,
+    ) -> None:
+        """Construct the component.
+
+        Args:
+          model: the candidate.
+          model_blessing: the Evaluator's verdict; without a blessing nothing is pushed.
+          push_destination: folder that holds one numbered folder a version.
+          keep_versions: how many of the newest versions stay.
+          code_hash: hash of this component's code: an edit is a cache miss.
+        """
+        super().__init__(
+            spec=spec.VersionPusherSpec(
+                model=model,
+                model_blessing=model_blessing,
+                push_destination=push_destination,
+                keep_versions=keep_versions,
+                code_hash=code_hash,
+                pushed_model=types.Channel(type=standard_artifacts.PushedModel),
+            )
+        )

@@ -1,0 +1,25 @@
+"""Keys and types of VersionPusher, shared by component and executor."""
+
+from tfx.types import component_spec, standard_artifacts
+
+MODEL = "model"
+MODEL_BLESSING = "model_blessing"
+PUSHED_MODEL = "pushed_model"
+PUSH_DESTINATION = "push_destination"
+KEEP_VERSIONS = "keep_versions"
+CODE_HASH = "code_hash"
+
+
+class VersionPusherSpec(component_spec.ComponentSpec):
+    """A model and its blessing in, the pushed version out."""
+
+    PARAMETERS = {
+        PUSH_DESTINATION: component_spec.ExecutionParameter(type=str),
+        KEEP_VERSIONS: component_spec.ExecutionParameter(type=int),
+        CODE_HASH: component_spec.ExecutionParameter(type=str),
+    }
+    INPUTS = {
+        MODEL: component_spec.ChannelParameter(type=standard_artifacts.Model),
+        MODEL_BLESSING: component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
+    }
+    OUTPUTS = {PUSHED_MODEL: component_spec.ChannelParameter(type=standard_artifacts.PushedModel)}

@@ -1,0 +1,1 @@
+"""Transform: tf.Transform over the vocabulary artifact."""
