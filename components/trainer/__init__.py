@@ -1,0 +1,1 @@
+"""SequenceTrainer: from transformed examples to a trained, servable sequence model."""

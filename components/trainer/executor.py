@@ -1,0 +1,64 @@
+"""Adapter: artifacts to a TrainRequest, train, export, check that the product is there."""
+
+import json
+import os
+from typing import Any
+
+from tfx import types
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+from tfx.utils import io_utils, path_utils
+
+from components import progress
+from components.trainer import export, spec, training
+from components.trainer.request import (
+    BatchOptions,
+    LossOptions,
+    ModelOptions,
+    TrainOptions,
+    TrainRequest,
+    options,
+)
+from tensorflow import io as tf_io
+from transform.settings import Settings
+from transform.vocabulary import Vocabularies
+
+
+class Executor(base_executor.BaseExecutor):
+    """Trains on the split `train`, reports on `eval`."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        serving = path_utils.serving_model_dir(
+            artifact_utils.get_single_uri(output_dict[spec.MODEL])
+        )
+        request = TrainRequest(
+            train_files=_files(input_dict[spec.EXAMPLES], "train"),
+            eval_files=_files(input_dict[spec.EXAMPLES], "eval"),
+            transform_graph=artifact_utils.get_single_uri(input_dict[spec.TRANSFORM_GRAPH]),
+            vocabulary=artifact_utils.get_single_uri(input_dict[spec.VOCABULARY]),
+            serving_folder=serving,
+            settings=Settings.from_json(exec_properties[spec.SETTINGS]),
+            model=options(ModelOptions, exec_properties[spec.MODEL_OPTIONS]),
+            loss=options(LossOptions, exec_properties[spec.LOSS_OPTIONS]),
+            batch=options(BatchOptions, exec_properties[spec.BATCH_OPTIONS]),
+            train=options(TrainOptions, exec_properties[spec.TRAIN_OPTIONS]),
+        )
+        vocabularies = Vocabularies.read(request.vocabulary)
+        model, history = training.train(request, vocabularies, progress.update)
+        progress.update("exporting the model")
+        export.export(model, request, vocabularies)
+        if not tf_io.gfile.exists(os.path.join(serving, "saved_model.pb")):
+            raise RuntimeError(f"no SavedModel was written to {serving}")
+        written = artifact_utils.get_single_uri(output_dict[spec.HISTORY])
+        io_utils.write_string_file(
+            os.path.join(written, "history.json"), json.dumps(history.to_dict(), indent=1)
+        )
+
+
+def _files(examples: list[types.Artifact], split: str) -> tuple[str, ...]:
+    return tuple(tf_io.gfile.glob(os.path.join(artifact_utils.get_split_uri(examples, split), "*")))

@@ -1,0 +1,275 @@
+"""The served model: transform graph, tokeniser, network and decoding in one SavedModel.
+
+| signature            | input                              | output                                  |
+|----------------------|------------------------------------|-----------------------------------------|
+| `serving_default`    | `examples`: serialized tf.Example  | predictions                             |
+| `serving_text`       | `text`: raw text                   | predictions                             |
+| `generate`           | `text`: raw text (lm, seq2seq)     | predictions                             |
+| `score`              | `examples`: serialized tf.Example  | sums an example, values a position      |
+| `transform_features` | `examples`: serialized tf.Example  | the feature contract                    |
+
+Predictions of lm and seq2seq: `text` [B], `ids` [B, L], `lengths` [B], `log_probability` [B]; of
+tagging: `tags` [B, T] ("" at padding), `ids` [B, T], `lengths` [B], `confidence` [B, T].
+"""
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable
+
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from components.sequence_loss import sequence_loss, token_cross_entropy
+from components.trainer import batching, decoding
+from components.trainer.models import SequenceModel
+from components.trainer.request import TrainRequest
+from components.trainer.training import Objective
+from transform import features, preprocessing, sequence, tokenizers
+from transform.settings import Settings
+from transform.vocabulary import Vocabularies
+
+Tensors = dict[str, tf.Tensor]
+FACTS = os.path.join("assets.extra", "tokenline.json")
+_EXAMPLES = tf.TensorSpec([None], tf.string, name="examples")
+_TEXT = tf.TensorSpec([None], tf.string, name="text")
+
+
+def export(model: SequenceModel, request: TrainRequest, vocabularies: Vocabularies) -> None:
+    """Write the SavedModel to `request.serving_folder`, with what it was made from beside it."""
+    module = ServedModel(model, request, vocabularies)
+    tf.saved_model.save(module, request.serving_folder, signatures=module.signatures())
+    facts = {
+        "task": request.settings.task,
+        "settings": json.loads(request.settings.to_json()),
+        "vocabulary_hash": vocabularies.digest,
+        "model": dataclasses.asdict(model.spec),
+        "loss": dataclasses.asdict(request.loss),
+    }
+    path = os.path.join(request.serving_folder, FACTS)
+    tf.io.gfile.makedirs(os.path.dirname(path))
+    with tf.io.gfile.GFile(path, "w") as file:
+        file.write(json.dumps(facts, indent=1, sort_keys=True))
+
+
+class ServedModel(tf.Module):
+    """What is saved. Raw features in, so that serving cannot tokenise in another way."""
+
+    def __init__(
+        self, model: SequenceModel, request: TrainRequest, vocabularies: Vocabularies
+    ) -> None:
+        super().__init__()
+        graph = tft.TFTransformOutput(request.transform_graph)
+        self._settings: Settings = request.settings
+        self._decode_length = request.train.decode_length
+        self._vocabulary = vocabularies["target"]
+        self._raw_spec = {name: _optional(spec) for name, spec in graph.raw_feature_spec().items()}
+        self._objective = Objective(model, request.settings, request.loss)
+        # Attributes hold what has variables or tables: tf.Module saves what it can reach.
+        self.model = model
+        self.weights = [variable.value for variable in model.variables]
+        self.transform_layer = graph.transform_features_layer()
+
+    def signatures(self) -> dict[str, Callable[..., Tensors]]:
+        """The signatures by name, traced when saved."""
+        found = {
+            "serving_default": tf.function(self.predict_examples, input_signature=[_EXAMPLES]),
+            "serving_text": tf.function(self.predict_text, input_signature=[_TEXT]),
+            "score": tf.function(self.score, input_signature=[_EXAMPLES]),
+            "transform_features": tf.function(self.transform, input_signature=[_EXAMPLES]),
+        }
+        if self._settings.task != features.TAGGING:
+            found["generate"] = tf.function(self.generate, input_signature=[_TEXT])
+        return found
+
+    def transform(self, examples: tf.Tensor) -> Tensors:
+        """The feature contract of serialized raw tf.Examples [B]."""
+        return self._transformed(tf.io.parse_example(examples, self._raw_spec))
+
+    def predict_examples(self, examples: tf.Tensor) -> Tensors:
+        """Predictions for serialized raw tf.Examples [B]; the target side may be absent."""
+        return self._predict(self.transform(examples))
+
+    def predict_text(self, text: tf.Tensor) -> Tensors:
+        """Predictions for raw text [B]; tagging takes tokens separated by white space."""
+        return self._predict(self._transformed(self._raw_from_text(text)))
+
+    def generate(self, text: tf.Tensor) -> Tensors:
+        """Greedy decoding: the target of a source text, or the continuation of a prompt [B]."""
+        return self.predict_text(text)
+
+    def score(self, examples: tf.Tensor) -> Tensors:
+        """How likely the model finds the targets of serialized raw tf.Examples [B].
+
+        Returns:
+          By example [B], float32: `loss_sum` = sum w l (nats), `weight_sum` = sum w, `token_count`
+          (positions with w > 0), `correct_sum` = sum w [argmax is the target], `sequence_correct`
+          (1 if all positions with w > 0 are right, and there is one), `target_bytes` (UTF-8, of
+          the kept tokens' text) and `target_words`.
+          By position [B, T]: `position_loss` l (0 at padding), `position_weight` w,
+          `position_correct`, `position_confidence` (probability of the likeliest id), `target_ids`
+          and `position_region` (0 padding, 1 target).
+        """
+        raw = tf.io.parse_example(examples, self._raw_spec)
+        padded = self._transformed(raw)
+        batch = batching.trim(padded, 1)
+        logits = self.model.logits(self.model.hidden(self._objective.inputs(batch)))
+        sums = _by_example(logits, batch) | self._target_size(raw)
+        return sums | self._by_position(logits, batch)
+
+    def _transformed(self, raw: Tensors) -> Tensors:
+        transformed = self.transform_layer(raw)
+        spec = features.feature_spec(
+            features.Lengths(
+                self._settings.target.max_length,
+                self._settings.source.max_length if self._settings.source else 0,
+                self._settings.input_chars,
+            )
+        )
+        return {
+            name: tf.ensure_shape(transformed[name], [None, *spec[name].shape]) for name in spec
+        }
+
+    def _raw_from_text(self, text: tf.Tensor) -> Tensors:
+        """Raw features that hold only the text, as the transform graph expects them."""
+        side = self._settings.source or self._settings.target
+        values = tf.expand_dims(text, 1)
+        if side.tokenizer == tokenizers.TOKEN_LIST:
+            values = tf.strings.split(text)
+        else:
+            values = tf.RaggedTensor.from_tensor(values)
+        rows = tf.shape(text, tf.int64)[0]
+        return {
+            name: _present(values, spec) if name == side.column else _absent(rows, spec)
+            for name, spec in self._raw_spec.items()
+        }
+
+    def _predict(self, transformed: Tensors) -> Tensors:
+        batch = batching.trim(transformed, 1)
+        if self._settings.task == features.TAGGING:
+            return self._tag(batch)
+        return self._decode(batch)
+
+    def _tag(self, batch: Tensors) -> Tensors:
+        lengths = batch[features.INPUT_LENGTHS]
+        probabilities = tf.nn.softmax(self.model.logits(self.model.hidden(batch)))
+        best = tf.argmax(probabilities, axis=-1)
+        tags = self._vocabulary.text_of(tf.RaggedTensor.from_tensor(best, lengths=lengths))
+        real = tf.sequence_mask(lengths, tf.shape(best)[1])
+        confidence = tf.where(real, tf.reduce_max(probabilities, axis=-1), 0.0)
+        ids = tf.where(real, best, tf.constant(self._settings.special.pad, tf.int64))
+        return {
+            "tags": tags.to_tensor("", shape=[None, None]),
+            "ids": ids,
+            "lengths": lengths,
+            "confidence": confidence,
+        }
+
+    def _decode(self, batch: Tensors) -> Tensors:
+        special, prompt = self._settings.special, {}
+        if self._settings.task == features.LM:
+            # The prompt is the text without the eos that Transform appended.
+            kept = batch[features.TARGET_LENGTHS] - int(self._settings.target.append_eos)
+            prompt = {"prompts": batch[features.TARGETS], "prompt_lengths": kept}
+        decoded = decoding.greedy(
+            self.model,
+            batch,
+            bos_id=special.bos,
+            eos_id=special.eos,
+            pad_id=special.pad,
+            max_length=self._decode_length,
+            **prompt,
+        )
+        ends = tf.gather(decoded.ids, decoded.lengths - 1, batch_dims=1) == special.eos
+        words = tf.RaggedTensor.from_tensor(
+            decoded.ids, lengths=decoded.lengths - tf.cast(ends, tf.int64)
+        )
+        text = tokenizers.detokenize(self._vocabulary.text_of(words), self._settings.target)
+        return {
+            "text": text,
+            "ids": decoded.ids,
+            "lengths": decoded.lengths,
+            "log_probability": decoded.log_probability,
+        }
+
+    def _target_size(self, raw: Tensors) -> Tensors:
+        side = self._settings.target
+        kept = preprocessing.kept_tokens(raw, side)
+        text = tokenizers.detokenize(kept, side)
+        separated = side.tokenizer in ("whitespace", tokenizers.TOKEN_LIST)
+        words = sequence.lengths(kept if separated else tf.strings.split(text))
+        return {
+            "target_bytes": tf.cast(tf.strings.length(text), tf.float32),
+            "target_words": tf.cast(words, tf.float32),
+        }
+
+    def _by_position(self, logits: tf.Tensor, batch: Tensors) -> Tensors:
+        real = _real(batch)
+        # A weight of 0 hides a position from the loss, but not from whoever looks at it.
+        position_loss = token_cross_entropy(logits, batch[features.TARGETS])
+        confidence = tf.exp(tf.reduce_max(tf.nn.log_softmax(logits), axis=-1))
+        values = {
+            "position_loss": tf.where(real, position_loss, 0.0),
+            "position_weight": batch[features.LOSS_WEIGHTS],
+            "position_correct": _correct(logits, batch),
+            "position_confidence": tf.where(real, confidence, 0.0),
+            "position_region": tf.cast(real, tf.int64),
+        }
+        length = self._settings.target.max_length
+        missing = [[0, 0], [0, length - tf.shape(real)[1]]]
+        padded = {name: tf.pad(value, missing) for name, value in values.items()}
+        pad_id = self._settings.special.pad
+        padded["target_ids"] = tf.pad(batch[features.TARGETS], missing, constant_values=pad_id)
+        return {name: tf.ensure_shape(value, [None, length]) for name, value in padded.items()}
+
+
+def _real(batch: Tensors) -> tf.Tensor:
+    """bool [B, T]: positions before the target's length."""
+    return tf.sequence_mask(batch[features.TARGET_LENGTHS], tf.shape(batch[features.TARGETS])[1])
+
+
+def _correct(logits: tf.Tensor, batch: Tensors) -> tf.Tensor:
+    """float32 [B, T]: 1 where the likeliest id is the target and the position is real."""
+    right = tf.argmax(logits, axis=-1) == batch[features.TARGETS]
+    return tf.cast(right & _real(batch), tf.float32)
+
+
+def _by_example(logits: tf.Tensor, batch: Tensors) -> Tensors:
+    weights = batch[features.LOSS_WEIGHTS]
+    correct = _correct(logits, batch)
+    weighted = weights > 0
+    wrong = tf.reduce_any(weighted & (correct == 0), axis=1)
+    loss_sum = sequence_loss(logits, batch[features.TARGETS], weights, reduction="per_example_sum")
+    return {
+        "loss_sum": loss_sum,
+        "weight_sum": tf.reduce_sum(weights, axis=1),
+        "token_count": tf.reduce_sum(tf.cast(weighted, tf.float32), axis=1),
+        "correct_sum": tf.reduce_sum(weights * correct, axis=1),
+        "sequence_correct": tf.cast(tf.reduce_any(weighted, axis=1) & ~wrong, tf.float32),
+    }
+
+
+def _optional(
+    spec: tf.io.FixedLenFeature | tf.io.VarLenFeature,
+) -> tf.io.FixedLenFeature | tf.io.VarLenFeature:
+    """A request need not have every column: those that a schema fixes get a default."""
+    if not isinstance(spec, tf.io.FixedLenFeature) or spec.default_value is not None:
+        return spec
+    return tf.io.FixedLenFeature(spec.shape, spec.dtype, tf.zeros(spec.shape, spec.dtype).numpy())
+
+
+def _present(
+    values: tf.RaggedTensor, spec: tf.io.FixedLenFeature | tf.io.VarLenFeature
+) -> tf.Tensor | tf.SparseTensor:
+    if isinstance(spec, tf.io.VarLenFeature):
+        return values.to_sparse()
+    return tf.reshape(values.flat_values, [-1, *spec.shape])
+
+
+def _absent(
+    rows: tf.Tensor, spec: tf.io.FixedLenFeature | tf.io.VarLenFeature
+) -> tf.Tensor | tf.SparseTensor:
+    if isinstance(spec, tf.io.VarLenFeature):
+        nothing = tf.zeros([0], spec.dtype)
+        return tf.SparseTensor(tf.zeros([0, 2], tf.int64), nothing, tf.stack([rows, 0]))
+    return tf.zeros([rows, *spec.shape], spec.dtype)

@@ -1,0 +1,42 @@
+"""Keys and types of SequenceTrainer, shared by component and executor."""
+
+from tfx.types import component_spec, standard_artifacts
+
+from components.artifacts import TrainingHistory, Vocabulary
+
+EXAMPLES = "examples"
+TRANSFORM_GRAPH = "transform_graph"
+VOCABULARY = "vocabulary"
+MODEL = "model"
+HISTORY = "history"
+SETTINGS = "settings"
+MODEL_OPTIONS = "model_options"
+LOSS_OPTIONS = "loss_options"
+BATCH_OPTIONS = "batch_options"
+TRAIN_OPTIONS = "train_options"
+CODE_HASH = "code_hash"
+
+
+class SequenceTrainerSpec(component_spec.ComponentSpec):
+    """Transformed examples, transform graph and vocabulary in; model and training history out."""
+
+    PARAMETERS = {
+        name: component_spec.ExecutionParameter(type=str)
+        for name in (
+            SETTINGS,
+            MODEL_OPTIONS,
+            LOSS_OPTIONS,
+            BATCH_OPTIONS,
+            TRAIN_OPTIONS,
+            CODE_HASH,
+        )
+    }
+    INPUTS = {
+        EXAMPLES: component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        TRANSFORM_GRAPH: component_spec.ChannelParameter(type=standard_artifacts.TransformGraph),
+        VOCABULARY: component_spec.ChannelParameter(type=Vocabulary),
+    }
+    OUTPUTS = {
+        MODEL: component_spec.ChannelParameter(type=standard_artifacts.Model),
+        HISTORY: component_spec.ChannelParameter(type=TrainingHistory),
+    }
