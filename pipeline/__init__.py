@@ -1,0 +1,1 @@
+"""Wiring and running: imports everything, is imported by nothing."""

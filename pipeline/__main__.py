@@ -1,0 +1,107 @@
+"""The command line: `tokenline`, or `python -m pipeline`.
+
+Answers at once: nothing heavy is imported before a command needs it.
+Exit codes: 0 done, 1 failed, 2 bad input, 3 not blessed.
+"""
+
+import argparse
+import sys
+
+from components.errors import InputError
+
+_CONFIG = "pipeline_config.yaml"
+_BAD_INPUT = 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        return chosen.command(chosen)
+    except InputError as error:
+        for line in str(error).split("\n"):
+            print(f"tokenline: {line}", file=sys.stderr)
+        return _BAD_INPUT
+    except KeyboardInterrupt:
+        print("tokenline: interrupted; what was finished is kept", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # `| head` took what it wanted
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tokenline",
+        description="From raw records to a blessed, served sequence model, "
+        "with one loss number that means the same thing at every step.",
+        epilog="exit codes: 0 done, 1 failed, 2 bad input, 3 not blessed",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    run = _command(commands, "run", _run, "the whole line, locally, with live progress")
+    _add_config(run)
+    report = _command(commands, "report", _report, "HTML page of a run")
+    _add_config(report)
+    report.add_argument("--run", help="id of the run (default: the newest)")
+    predict = _command(commands, "predict", _predict, "use the pushed model on raw text")
+    _add_model(predict)
+    predict.add_argument("file", nargs="?", default="-", help="text, one a line (default: -, stdin)")
+    score = _command(commands, "score", _score, "loss of the pushed model on raw rows")
+    _add_model(score)
+    score.add_argument("file", nargs="?", default="-", help="JSON rows, one a line (default: stdin)")
+    generate = _command(commands, "generate", _generate, "write a span of the sample data")
+    _add_config(generate)
+    generate.add_argument("--span", type=int, required=True, help="which span, from 1")
+    return parser
+
+
+def _command(commands, name, function, text) -> argparse.ArgumentParser:  # type: ignore[no-untyped-def]
+    command = commands.add_parser(name, help=text, description=text)
+    command.set_defaults(command=function)
+    return command
+
+
+def _add_config(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--config", default=_CONFIG, help=f"configuration (default: {_CONFIG})")
+
+
+def _add_model(command: argparse.ArgumentParser) -> None:
+    _add_config(command)
+    command.add_argument("--model", help="model version folder (default: the newest pushed)")
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    from pipeline.config import load_config
+    from pipeline.run import run
+
+    return run(load_config(chosen.config))
+
+
+def _report(chosen: argparse.Namespace) -> int:
+    from pipeline.config import load_config
+    from pipeline.report_command import report
+
+    return report(load_config(chosen.config), chosen.run)
+
+
+def _predict(chosen: argparse.Namespace) -> int:
+    from pipeline.use_model import predict
+
+    return predict(chosen.model, chosen.config, chosen.file)
+
+
+def _score(chosen: argparse.Namespace) -> int:
+    from pipeline.use_model import score
+
+    return score(chosen.model, chosen.config, chosen.file)
+
+
+def _generate(chosen: argparse.Namespace) -> int:
+    from pipeline.config import load_config
+    from pipeline.sample_data import generate
+
+    return generate(load_config(chosen.config), chosen.span)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

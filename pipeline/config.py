@@ -1,0 +1,297 @@
+"""The configuration: what each key of pipeline_config.yaml means, its type, range and default.
+
+`load_config` is the only reader of YAML in the house. It gives one frozen object in which every
+default is filled in, also those that follow from other keys. Neither this module nor what it
+imports loads TensorFlow, so that a wrong key is reported at once.
+"""
+
+# `setting` and `required` return dataclasses.field, which the linter cannot see through:
+# ruff: noqa: RUF009
+
+import dataclasses
+import os
+from typing import Literal
+
+from pipeline import config_checks, config_loader
+from pipeline.config_loader import required, setting
+
+Task = Literal["lm", "seq2seq", "tagging"]
+Tokenizer = Literal["whitespace", "character", "byte", "pretokenized"]
+WeightFactor = Literal["mask", "token", "example"]
+ColumnKind = Literal["integer", "number", "text", "integer?", "number?", "text?"]
+MetricName = Literal[
+    "masked_token_loss",
+    "perplexity",
+    "token_accuracy",
+    "sequence_accuracy",
+    "loss_per_byte",
+    "token_count",
+    "token_weight",
+    "example_count",
+    "zero_weight_examples",
+]
+_LARGEST_SEED = 2**31 - 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PipelineConfig:
+    """Which pipeline this is, and where its runs are kept."""
+
+    name: str = required(
+        "names the pipeline in its metadata store",
+        pattern="[a-z0-9][a-z0-9-]{0,127}",
+        pattern_text="a name of a-z, 0-9 and '-', at most 128 long",
+    )
+    root: str = setting("runs", "folder of all runs: metadata store, artifacts, logs", path=True)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GeneratorConfig:
+    """Sample data that is written before the first run, so that it needs no download."""
+
+    name: Literal["numbers"] = required("which data: numbers (spelling numbers out)")
+    rows: int = setting(20_000, "rows in each span", ge=10, le=1_000_000)
+    seed: int = setting(42, "same seed, same rows", ge=0, le=_LARGEST_SEED)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Where the rows are, what their columns mean, and how they become token ids."""
+
+    path: str = required(
+        "folder of the input files; {SPAN} stands for the span's number", path=True
+    )
+    format: Literal["jsonl", "csv", "parquet", "tfrecord"] = setting(
+        "jsonl", "file format; .gz is read too where the format allows it"
+    )
+    delimiter: str = setting(
+        ",", "csv: what separates two cells", pattern='[^\r\n"]', pattern_text="one character"
+    )
+    spans: Literal["latest", "all"] | tuple[int, ...] = setting(
+        "latest", "which spans a run reads: latest, all, or a list of numbers", ge=0
+    )
+    columns: dict[str, str] = setting(
+        {}, "role: column name; optional roles weights and example_weight", derived="task"
+    )
+    extra_columns: dict[str, ColumnKind] = setting(
+        {}, "further columns to keep, e.g. to slice by; '?' = may be missing"
+    )
+    split: dict[str, int | str] = setting(
+        {"train": 9, "eval": 1}, "split: share (by hash of the row), or split: file glob", ge=1
+    )
+    split_by: tuple[str, ...] = setting(
+        (), "rows that are equal in these columns stay in one split", single=True, derived="task"
+    )
+    max_bad_rows: int = setting(0, "bad rows that are left out before the run fails", ge=0)
+    schema: str | None = setting(None, "a schema.pbtxt; without it one is inferred", path=True)
+    max_lost_tokens: float = setting(
+        0.05, "share of tokens that may be lost (truncated, zero weight) before the run fails",
+        ge=0, le=1,
+    )  # fmt: skip
+    generator: GeneratorConfig | None = setting(None, "writes sample data into path")
+    excess_length: Literal["truncate", "raise"] = setting("truncate", "what to do past max length")
+    max_source_length: int = setting(100, "source tokens kept", ge=1, derived="task")
+    max_target_length: int = setting(100, "target tokens kept; lm: the sequence length", ge=1)
+    pad_id: int = setting(0, "id that fills up a batch; may equal eos_id", ge=0)
+    unk_id: int = setting(1, "id of the unknown token", ge=0)
+    bos_id: int = setting(2, "id that starts the decoder", ge=0)
+    eos_id: int = setting(3, "id that ends a sequence", ge=0)
+    vocab_size: int = setting(32_000, "tokens kept, the most frequent first", ge=1)
+    min_frequency: int = setting(1, "rarer tokens are unknown", ge=1)
+    oov_buckets: int = setting(1, "ids that unknown tokens share", ge=1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TransformConfig:
+    """Text to ids and weights."""
+
+    source_tokenizer: Tokenizer = setting("whitespace", "how sources are cut", derived="task")
+    target_tokenizer: Tokenizer = setting("whitespace", "how targets are cut", derived="task")
+    lowercase: bool = setting(False, "lower-case the text first")
+    share_vocabulary: bool = setting(False, "one vocabulary for both sides")
+    append_eos: bool = setting(
+        True, "end each sequence with eos; never for tagging", derived="task"
+    )
+    input_chars: int = setting(0, "tagging: characters kept of each token; 0 = none", ge=0)
+    weights: tuple[WeightFactor, ...] = setting(
+        (), "loss weight = product of these factors", derived="the weight columns"
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The network."""
+
+    family: Literal["gru", "lstm", "transformer"] = setting("gru", "kind of layers")
+    units: int = setting(128, "width of the hidden states", ge=1)
+    layers: int = setting(1, "layers on each side", ge=1)
+    heads: int = setting(4, "transformer: attention heads", ge=1)
+    feed_forward: int = setting(512, "transformer: width of the feed-forward layer", ge=1)
+    dropout: float = setting(0.0, "share of activations dropped in training", ge=0, lt=1)
+    tie_embeddings: bool = setting(False, "target embedding and projection share their weights")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """What is minimised. Validation and evaluation always report the plain per-token loss."""
+
+    reduction: Literal[
+        "token_mean", "token_sum", "example_mean", "batch_mean", "length_mean", "nonzero_mean"
+    ] = setting("token_mean", "divisor of the summed loss; token_mean = sum of w*l / sum of w")
+    label_smoothing: float = setting(0.0, "probability given to all other tokens", ge=0, lt=1)
+    z_loss: float = setting(0.0, "factor of log(Z)^2, which keeps logits small", ge=0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BatchConfig:
+    """How examples are put together."""
+
+    type: Literal["examples"] = setting("examples", "what size counts")
+    size: int = setting(64, "batch size", ge=1)
+    shuffle_buffer: int = setting(500_000, "examples among which to shuffle", ge=1)
+    bucket_multiple: int = setting(8, "lengths are padded up to a multiple of this", ge=1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """The optimisation. Give epochs or steps, not both."""
+
+    epochs: int | None = setting(None, "passes over the training split; 10 without steps", ge=1)
+    steps: int | None = setting(None, "optimizer steps, instead of epochs", ge=1)
+    optimizer: Literal["adam", "adamw", "sgd"] = setting("adam", "optimizer")
+    learning_rate: float = setting(0.001, "highest learning rate", gt=0)
+    schedule: Literal["constant", "cosine", "inverse_square_root", "linear"] = setting(
+        "constant", "course of the learning rate after the warm-up"
+    )
+    warmup_steps: int = setting(0, "steps in which the learning rate rises from 0", ge=0)
+    clip_norm: float = setting(1.0, "largest global gradient norm; 0 = no limit", ge=0)
+    weight_decay: float = setting(0.0, "decoupled weight decay", ge=0)
+    seed: int = setting(42, "seed of weights, order and dropout", ge=0, le=_LARGEST_SEED)
+    deterministic: bool = setting(True, "same seed, same weights, to the bit")
+    log_steps: int = setting(100, "steps between two points of the training curve", ge=1)
+    eval_every_epochs: int = setting(1, "epochs between two validations", ge=1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DecodeConfig:
+    """How the pushed model generates."""
+
+    max_length: int = setting(100, "tokens generated at most", ge=1, derived="max_target_length")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Threshold:
+    """One condition of the blessing: a metric and exactly one bound."""
+
+    metric: MetricName = required("which metric")
+    max: float | None = setting(None, "blessed only if the metric is at most this")
+    min: float | None = setting(None, "blessed only if the metric is at least this")
+    max_increase: float | None = setting(
+        None, "blessed only if the metric is at most this above the last blessed model's", ge=0
+    )
+    max_decrease: float | None = setting(
+        None, "blessed only if the metric is at most this below the last blessed model's", ge=0
+    )
+    slice: Literal["*"] | None = setting(None, "'*': every slice too that has min_tokens")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvalConfig:
+    """What is measured on the eval split, and what a model must reach to be pushed."""
+
+    batch_size: int = setting(256, "examples scored at once; changes no result", ge=1)
+    slices: tuple[str, ...] = setting(("target_length",), "extra columns, or target_length")
+    thresholds: tuple[Threshold, ...] = setting((), "conditions of the blessing")
+    confidence: float = setting(0.95, "level of the intervals", gt=0, lt=1)
+    min_tokens: int = setting(1000, "smaller slices are reported but not judged", ge=0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ServingConfig:
+    """Where blessed models go."""
+
+    push_to: str = setting("", "folder of model versions", path=True, derived="pipeline.root")
+    keep_versions: int = setting(5, "older versions are removed", ge=1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """The whole configuration file."""
+
+    pipeline: PipelineConfig = required("name and place")
+    task: Task = required("lm, seq2seq or tagging")
+    data: DataConfig = required("the input")
+    transform: TransformConfig = setting(TransformConfig(), "text to ids")
+    model: ModelConfig = setting(ModelConfig(), "the network")
+    loss: LossConfig = setting(LossConfig(), "the loss")
+    batch: BatchConfig = setting(BatchConfig(), "batches")
+    train: TrainConfig = setting(TrainConfig(), "the optimisation")
+    decode: DecodeConfig = setting(DecodeConfig(), "generation")
+    eval: EvalConfig = setting(EvalConfig(), "measurement and blessing")
+    serving: ServingConfig = setting(ServingConfig(), "pushed models")
+
+
+def load_config(path: str | os.PathLike[str]) -> Config:
+    """Reads, checks and completes a configuration file.
+
+    Paths in it are relative to its folder and come back joined to it.
+
+    Raises:
+      InputError: one line `file:line: key: got ..., expected ...` for each problem, all at once.
+    """
+    config, problems = config_loader.load(Config, os.fspath(path))
+    if problems.clean("task", "data.columns", "train.epochs", "train.steps"):
+        config = _complete(config, problems.given)
+    config_checks.check(config, problems)
+    problems.raise_if_any()
+    return config
+
+
+def _complete(config: Config, given: set[str]) -> Config:
+    """Fills in the defaults that follow from other keys."""
+    roles = {role: role for role in config_checks.TASK_ROLES[config.task]}
+    columns = roles | config.data.columns
+    data = dataclasses.replace(config.data, columns=columns)
+    if not data.split_by and all(isinstance(share, int) for share in data.split.values()):
+        data = dataclasses.replace(data, split_by=(columns[next(iter(roles))],))
+    transform = config.transform
+    if "transform.weights" not in given:
+        factors: dict[WeightFactor, bool] = {
+            "mask": True,
+            "token": "weights" in columns,
+            "example": "example_weight" in columns,
+        }
+        transform = dataclasses.replace(
+            transform, weights=tuple(n for n, on in factors.items() if on)
+        )
+    if config.task == "tagging":
+        data, transform = _complete_tagging(data, transform, given)
+    decode, serving, train = config.decode, config.serving, config.train
+    if "decode.max_length" not in given:
+        decode = dataclasses.replace(decode, max_length=data.max_target_length)
+    if "serving.push_to" not in given:
+        serving = dataclasses.replace(serving, push_to=_join(config.pipeline.root, "serving"))
+    if train.epochs is None and train.steps is None:
+        train = dataclasses.replace(train, epochs=10)
+    return dataclasses.replace(
+        config, data=data, transform=transform, decode=decode, serving=serving, train=train
+    )
+
+
+def _complete_tagging(
+    data: DataConfig, transform: TransformConfig, given: set[str]
+) -> tuple[DataConfig, TransformConfig]:
+    """Tagging reads lists of tokens, adds no eos, and its two sides are equally long."""
+    aligned = {
+        "source_tokenizer": "pretokenized",
+        "target_tokenizer": "pretokenized",
+        "append_eos": False,
+    }
+    absent = {name: value for name, value in aligned.items() if f"transform.{name}" not in given}
+    if "data.max_source_length" not in given:
+        data = dataclasses.replace(data, max_source_length=data.max_target_length)
+    return data, dataclasses.replace(transform, **absent)  # type: ignore[arg-type]
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if "://" in folder else os.path.join(folder, name)

@@ -1,0 +1,286 @@
+"""What no single key can tell: settings that contradict each other, the task or the disk.
+
+Each check reads only keys that were read without a problem, so that one mistake is reported once.
+"""
+
+import glob
+import itertools
+import os
+from typing import TYPE_CHECKING
+
+from pipeline.config_problems import Problems
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
+
+# Role -> what the column holds. The first role of a task decides the split by default.
+TASK_ROLES = {
+    "lm": {"text": "text"},
+    "seq2seq": {"source": "text", "target": "text"},
+    "tagging": {"tokens": "a list of text", "tags": "a list of text"},
+}
+WEIGHT_ROLES = {"weights": "a list of numbers", "example_weight": "a number"}
+SPAN = "{SPAN}"
+_NOT_USED_BY = {
+    "lm": ("data.max_source_length", "transform.source_tokenizer", "transform.share_vocabulary"),
+    "seq2seq": (),
+    "tagging": ("decode.max_length",),
+}
+_BOUNDS = ("max", "min", "max_increase", "max_decrease")
+# The metrics that get better by what the bound forbids.
+_BETTER = {
+    "max_increase": ("token_accuracy", "sequence_accuracy"),
+    "max_decrease": ("masked_token_loss", "perplexity", "loss_per_byte"),
+}
+_GENERATED = {"source": "source", "target": "target"}
+_GENERATED_EXTRA = {"digits": ("integer", "integer?")}
+
+
+def check(config: "Config", problems: Problems) -> None:
+    """Adds every contradiction to `problems`."""
+    for one in (
+        _columns,
+        _split,
+        _input_files,
+        _generator,
+        _format,
+        _reserved_ids,
+        _keys_without_use,
+        _tagging,
+        _vocabularies,
+        _weights,
+        _model,
+        _schedule,
+        _slices,
+        _thresholds,
+    ):
+        one(config, problems)
+
+
+def _columns(config: "Config", problems: Problems) -> None:
+    if not problems.clean("task", "data.columns", "data.extra_columns"):
+        return
+    allowed = [*TASK_ROLES[config.task], *WEIGHT_ROLES]
+    columns = config.data.columns
+    for role in columns:
+        if role not in allowed:
+            text = f"unknown role, expected one of {', '.join(allowed)} (task {config.task})"
+            problems.add(f"data.columns.{role}", text)
+    for role in WEIGHT_ROLES:
+        shared = [
+            other for other in columns if columns[other] == columns.get(role) and other != role
+        ]
+        if shared:
+            text = f"got {columns[role]!r}, which is also the column of {shared[0]}"
+            problems.add(f"data.columns.{role}", f"{text}, expected a column of its own")
+    for name in config.data.extra_columns:
+        if name in columns.values():
+            text = (
+                "the column has a role already, expected a column that data.columns does not name"
+            )
+            problems.add(f"data.extra_columns.{name}", text)
+
+
+def _split(config: "Config", problems: Problems) -> None:
+    if not problems.clean("data.split"):
+        return
+    split = config.data.split
+    for name in ("train", "eval"):
+        if name not in split:
+            problems.add("data.split", f"got {', '.join(split) or 'nothing'}, expected also {name}")
+    kinds = {type(how) for how in split.values()}
+    if len(kinds) > 1:
+        problems.add("data.split", "got shares and file globs, expected one or the other")
+    if "data.split_by" in problems.given and str in kinds:
+        problems.add("data.split_by", "has no effect, as data.split names files; expected no value")
+    known = {*config.data.columns.values(), *config.data.extra_columns}
+    if not problems.clean("task", "data.columns", "data.extra_columns", "data.split_by"):
+        return
+    for index, name in enumerate(config.data.split_by):
+        if name not in known:
+            text = f"got {name!r}, expected one of the columns {', '.join(sorted(known))}"
+            problems.add(f"data.split_by[{index}]", text)
+
+
+def _input_files(config: "Config", problems: Problems) -> None:
+    data = config.data
+    if problems.clean("data.spans") and isinstance(data.spans, tuple):
+        if not data.spans or len(set(data.spans)) < len(data.spans):
+            text = f"got {list(data.spans)}, expected at least one number, each once"
+            problems.add("data.spans", text)
+        elif problems.clean("data.path") and SPAN not in data.path:
+            problems.add("data.spans", f"got a list, but data.path has no {SPAN}")
+    if problems.clean("data.path", "data.generator") and data.generator is None:
+        _folder_exists(data.path, problems)
+    schema = data.schema if problems.clean("data.schema") else None
+    if schema and "://" not in schema and not os.path.isfile(schema):
+        problems.add("data.schema", f"no such file: {schema}")
+
+
+def _folder_exists(path: str, problems: Problems) -> None:
+    if path.count(SPAN) > 1:
+        problems.add("data.path", f"got {path!r}, expected {SPAN} at most once")
+    elif "://" in path:
+        return
+    elif SPAN in path and not glob.glob(glob.escape(path).replace(SPAN, "*")):
+        # glob.escape leaves braces alone, so the placeholder is still there to replace.
+        problems.add("data.path", f"no folder matches {path}")
+    elif SPAN not in path and not os.path.exists(path):
+        problems.add("data.path", f"no such folder: {path}")
+    elif SPAN not in path and not os.path.isdir(path):
+        problems.add("data.path", f"got the file {path}, expected the folder it is in")
+
+
+def _generator(config: "Config", problems: Problems) -> None:
+    data = config.data
+    if data.generator is None or not problems.clean("data.generator", "task", "data.columns"):
+        return
+    if config.task != "seq2seq":
+        problems.add("data.generator.name", f"writes seq2seq rows, but task is {config.task}")
+        return
+    for role, column in _GENERATED.items():
+        if data.columns.get(role, column) != column:
+            text = f"got {data.columns[role]!r}, but data.generator writes {column!r}"
+            problems.add(f"data.columns.{role}", text)
+    for role in WEIGHT_ROLES.keys() & data.columns.keys():
+        problems.add(f"data.columns.{role}", "data.generator writes no such column")
+    for name, kind in data.extra_columns.items() if problems.clean("data.extra_columns") else ():
+        if kind not in _GENERATED_EXTRA.get(name, ()):
+            text = f"got {kind}, but data.generator writes only digits (integer) besides"
+            problems.add(f"data.extra_columns.{name}", text)
+    if problems.clean("data.format") and data.format != "jsonl":
+        problems.add("data.format", f"got {data.format}, but data.generator writes jsonl")
+    if problems.clean("data.path") and SPAN not in data.path:
+        problems.add("data.path", f"got {data.path!r}, but data.generator needs {SPAN} in it")
+
+
+def _format(config: "Config", problems: Problems) -> None:
+    form = config.data.format
+    if problems.clean("data.format") and form != "csv" and "data.delimiter" in problems.given:
+        problems.add("data.delimiter", f"has no effect with data.format {form}; expected no value")
+
+
+def _reserved_ids(config: "Config", problems: Problems) -> None:
+    names = ("pad_id", "unk_id", "bos_id", "eos_id")
+    if not problems.clean(*(f"data.{name}" for name in names)):
+        return
+    ids = {name: getattr(config.data, name) for name in names}
+    for first, second in itertools.combinations(names, 2):
+        if ids[first] == ids[second] and (first, second) != ("pad_id", "eos_id"):
+            at, other = (
+                (first, second) if f"data.{second}" not in problems.given else (second, first)
+            )
+            text = f"got {ids[at]}, which is also {other} (only pad_id and eos_id may be equal)"
+            problems.add(f"data.{at}", text)
+    limit = config.data.vocab_size + len(names)
+    for name in names if problems.clean("data.vocab_size") else ():
+        if ids[name] >= limit:
+            problems.add(f"data.{name}", f"got {ids[name]}, expected < vocab_size + 4 = {limit}")
+
+
+def _keys_without_use(config: "Config", problems: Problems) -> None:
+    if not problems.clean("task"):
+        return
+    for key in _NOT_USED_BY[config.task]:
+        if key in problems.given:
+            problems.add(key, f"has no effect in task {config.task}; expected no value")
+
+
+def _tagging(config: "Config", problems: Problems) -> None:
+    if not problems.clean("task"):
+        return
+    data, transform = config.data, config.transform
+    if config.task != "tagging":
+        if problems.clean("transform.input_chars") and transform.input_chars:
+            text = f"got {transform.input_chars}, expected 0 (only task tagging reads characters)"
+            problems.add("transform.input_chars", text)
+        return
+    for key in ("source_tokenizer", "target_tokenizer"):
+        value = getattr(transform, key)
+        if f"transform.{key}" in problems.given and value != "pretokenized":
+            problems.add(f"transform.{key}", f"got {value}, expected pretokenized (task tagging)")
+    if "transform.append_eos" in problems.given and transform.append_eos:
+        text = "got true, expected false (task tagging: one tag for each token)"
+        problems.add("transform.append_eos", text)
+    if not problems.clean("data.max_source_length", "data.max_target_length"):
+        return
+    source, target = data.max_source_length, data.max_target_length
+    if "data.max_source_length" in problems.given and source != target:
+        text = f"got {source}, expected max_target_length = {target} (task tagging)"
+        problems.add("data.max_source_length", text)
+
+
+def _vocabularies(config: "Config", problems: Problems) -> None:
+    transform = config.transform
+    keys = ("source_tokenizer", "target_tokenizer", "share_vocabulary")
+    if not problems.clean("task", *(f"transform.{key}" for key in keys)):
+        return
+    if not transform.share_vocabulary or config.task == "lm":
+        return
+    if config.task == "tagging":
+        problems.add("transform.share_vocabulary", "got true, but tags are no tokens")
+    elif transform.source_tokenizer != transform.target_tokenizer:
+        text = f"got true, but the sources are cut by {transform.source_tokenizer} and the targets "
+        problems.add("transform.share_vocabulary", f"{text}by {transform.target_tokenizer}")
+
+
+def _weights(config: "Config", problems: Problems) -> None:
+    key, factors = "transform.weights", config.transform.weights
+    if key not in problems.given or not problems.clean(key, "task", "data.columns"):
+        return
+    if "mask" not in factors or len(set(factors)) < len(factors):
+        text = f"got {', '.join(factors) or 'an empty list'}, expected mask and each factor once"
+        problems.add(key, text)
+    for factor, role in (("token", "weights"), ("example", "example_weight")):
+        if factor in factors and role not in config.data.columns:
+            problems.add(key, f"got {factor}, but data.columns names no {role} column")
+
+
+def _model(config: "Config", problems: Problems) -> None:
+    model = config.model
+    readable = problems.clean("model.family", "model.units", "model.heads")
+    if readable and model.family == "transformer" and model.units % model.heads:
+        text = f"got {model.heads}, expected a divisor of model.units = {model.units}"
+        problems.add("model.heads", text)
+    readable = problems.clean("task", "model.tie_embeddings")
+    if readable and config.task == "tagging" and model.tie_embeddings:
+        problems.add("model.tie_embeddings", "got true, but task tagging embeds no targets")
+
+
+def _schedule(config: "Config", problems: Problems) -> None:
+    train = config.train
+    if not problems.clean("train.epochs", "train.steps"):
+        return
+    if "train.epochs" in problems.given and "train.steps" in problems.given:
+        text = f"got {train.steps} and train.epochs {train.epochs}, expected one of the two"
+        problems.add("train.steps", text)
+    elif train.steps and problems.clean("train.warmup_steps") and train.warmup_steps >= train.steps:
+        text = f"got {train.warmup_steps}, expected fewer than train.steps = {train.steps}"
+        problems.add("train.warmup_steps", text)
+
+
+def _slices(config: "Config", problems: Problems) -> None:
+    if not problems.clean("data.extra_columns", "eval.slices"):
+        return
+    known = [*config.data.extra_columns, "target_length"]
+    for index, name in enumerate(config.eval.slices):
+        if name not in known:
+            text = f"got {name!r}, expected one of {', '.join(known)} (see data.extra_columns)"
+            problems.add(f"eval.slices[{index}]", text)
+        elif name in config.eval.slices[:index]:
+            problems.add(f"eval.slices[{index}]", f"got {name!r} twice")
+
+
+def _thresholds(config: "Config", problems: Problems) -> None:
+    for index, threshold in enumerate(config.eval.thresholds):
+        where = f"eval.thresholds[{index}]"
+        if not problems.clean(where):
+            continue
+        bounds = [key for key in _BOUNDS if f"{where}.{key}" in problems.given]
+        if len(bounds) != 1:
+            text = f"got {' and '.join(bounds) or 'no bound'}, expected one of {', '.join(_BOUNDS)}"
+            problems.add(where, text)
+        elif threshold.metric in _BETTER.get(bounds[0], ()):
+            opposite = "max_decrease" if bounds[0] == "max_increase" else "max_increase"
+            text = f"forbids {threshold.metric} to get better, expected {opposite}"
+            problems.add(f"{where}.{bounds[0]}", text)

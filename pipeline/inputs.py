@@ -1,0 +1,111 @@
+"""What a run reads, settled before anything heavy is imported: spans, files, their fingerprint."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from components.errors import InputError
+from components.example_gen import files
+from components.example_gen.preflight import preflight
+from components.example_gen.request import parse_request
+from pipeline import sample_data
+from pipeline.config import Config
+from transform.settings import TOKEN_LIST
+
+
+@dataclass(frozen=True)
+class RunInputs:
+    """The spans that a run reads, and ExampleGen's parameters for them."""
+
+    spans: tuple[int, ...]
+    example_gen: dict[str, Any]
+
+
+def resolve(config: Config) -> RunInputs:
+    """Find the input files and look at their first rows; write sample data if there are none yet.
+
+    Raises:
+      InputError: a span, file or column is not there, or a row near the start of a file is bad.
+    """
+    if config.data.generator:
+        _generate_first_span(config)
+    spans = _wanted_spans(config)
+    parameters = _example_gen_parameters(config, spans)
+    listing = preflight(parse_request(parameters))
+    parameters["fingerprint"] = files.fingerprint(listing.files)
+    return RunInputs(spans or (0,), parameters)
+
+
+def _generate_first_span(config: Config) -> None:
+    generator = config.data.generator
+    assert generator is not None
+    folder = config.data.path.replace(files.SPAN, "1")
+    try:
+        found = files.list_spans(config.data.path)
+    except InputError:
+        found = []  # the folder of all spans is not there yet
+    if not found:
+        sample_data.write_span(folder, 1, rows=generator.rows, seed=generator.seed)
+
+
+def _wanted_spans(config: Config) -> tuple[int, ...]:
+    """The spans to read; none where the path has no {SPAN}."""
+    if files.SPAN not in config.data.path:
+        return ()
+    found = files.list_spans(config.data.path)
+    if not found:
+        raise InputError(f"{config.data.path}: no span there, expected at least one folder")
+    if config.data.spans == "latest":
+        return (found[-1],)
+    return tuple(found) if config.data.spans == "all" else tuple(config.data.spans)
+
+
+def _example_gen_parameters(config: Config, spans: tuple[int, ...]) -> dict[str, Any]:
+    data = config.data
+    return {
+        "input_base": data.path,
+        "spans": json.dumps(list(spans)),
+        "format": data.format,
+        "columns": json.dumps(_column_kinds(config)),
+        "aligned": json.dumps(_aligned(config)),
+        "split": json.dumps(data.split),
+        "split_by": json.dumps(list(data.split_by)),
+        "delimiter": data.delimiter,
+        "max_bad_rows": data.max_bad_rows,
+    }
+
+
+def _column_kinds(config: Config) -> dict[str, str]:
+    """Column name to what ExampleGen expects in it."""
+    source_kind = _kind(config.transform.source_tokenizer)
+    target_kind = _kind(config.transform.target_tokenizer)
+    kinds = {
+        "text": target_kind,
+        "source": source_kind,
+        "target": target_kind,
+        "tokens": source_kind,
+        "tags": target_kind,
+        "weights": "float_list",
+        "example_weight": "number",
+    }
+    roles = {column: kinds[role] for role, column in config.data.columns.items()}
+    return roles | dict(config.data.extra_columns)
+
+
+def _kind(tokenizer: str) -> str:
+    return "text_list" if tokenizer == TOKEN_LIST else "text"
+
+
+def _aligned(config: Config) -> list[list[str]]:
+    """Columns whose lists must be equally long: a row's tokens, tags and token weights."""
+    columns = config.data.columns
+    roles = ["tokens", "tags"] if config.task == "tagging" else []
+    if config.transform.target_tokenizer == TOKEN_LIST and "weights" in columns:
+        roles = [*(roles or ["target" if config.task == "seq2seq" else "text"]), "weights"]
+    return [[columns[role] for role in roles]] if roles else []
+
+
+def as_dict(inputs: RunInputs) -> dict[str, Any]:
+    """For the record of a run."""
+    return dataclasses.asdict(inputs)

@@ -1,0 +1,73 @@
+"""Where a pipeline keeps what it makes, below `pipeline.root`."""
+
+import datetime
+import os
+from dataclasses import dataclass
+
+from pipeline.config import Config
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """The folders of one pipeline and of one run of it.
+
+    <root>/<name>/artifacts    what TFX writes, one folder a component
+    <root>/<name>/metadata.db  which run made what
+    <root>/<name>/runs/<run>   log, record and report of one run
+    """
+
+    pipeline: str
+    run_id: str
+
+    @property
+    def artifacts(self) -> str:
+        return os.path.join(self.pipeline, "artifacts")
+
+    @property
+    def metadata(self) -> str:
+        return os.path.join(self.pipeline, "metadata.db")
+
+    @property
+    def lock(self) -> str:
+        return os.path.join(self.pipeline, "lock")
+
+    @property
+    def run(self) -> str:
+        return os.path.join(self.pipeline, "runs", self.run_id)
+
+    @property
+    def log(self) -> str:
+        return os.path.join(self.run, "log.txt")
+
+    @property
+    def record(self) -> str:
+        return os.path.join(self.run, "run.json")
+
+    @property
+    def report(self) -> str:
+        return os.path.join(self.run, "report.html")
+
+
+def new_run(config: Config) -> RunPaths:
+    """Paths of a run that starts now; makes its folder."""
+    started = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    folder = pipeline_folder(config)
+    run_id, attempt = started, 1
+    while os.path.exists(os.path.join(folder, "runs", run_id)):
+        attempt += 1
+        run_id = f"{started}-{attempt}"
+    paths = RunPaths(folder, run_id)
+    os.makedirs(paths.run)
+    return paths
+
+
+def pipeline_folder(config: Config) -> str:
+    """The folder of all runs of one pipeline."""
+    return os.path.join(os.path.abspath(config.pipeline.root), config.pipeline.name)
+
+
+def existing_runs(config: Config) -> list[str]:
+    """Ids of the runs that have a record, oldest first."""
+    folder = os.path.join(pipeline_folder(config), "runs")
+    found = os.listdir(folder) if os.path.isdir(folder) else []
+    return sorted(run for run in found if os.path.exists(os.path.join(folder, run, "run.json")))

@@ -1,0 +1,155 @@
+"""create_pipeline: one private function a stage, in the order of the line."""
+
+import dataclasses
+import json
+import os
+
+from tfx import components as tfx_components
+from tfx import types
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+from tfx.dsl.components.base.base_node import BaseNode
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
+    LatestBlessedModelStrategy,
+)
+from tfx.orchestration import metadata, pipeline
+from tfx.types import standard_artifacts
+
+import components as ours
+from components.code_hash import code_hash
+from pipeline.config import Config
+from pipeline.inputs import RunInputs
+from pipeline.paths import RunPaths
+from pipeline.settings import token_settings
+
+# Beam's own default would download a runner and listen on all interfaces.
+BEAM_ARGS = ["--runner=FnApiRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1"]
+LAST_BLESSED = "LastBlessedModel"
+
+
+def create_pipeline(
+    config: Config, inputs: RunInputs, paths: RunPaths, *, base_vocabulary: str, input_key: str
+) -> pipeline.Pipeline:
+    """The whole line.
+
+    Args:
+      config: the user's file.
+      inputs: the spans and files of this run.
+      paths: where artifacts and metadata go.
+      base_vocabulary: folder of the vocabulary to extend, or "".
+      input_key: hash of what the vocabulary is made from, see `vocabulary_state`.
+    """
+    settings = token_settings(config).to_json()
+    examples = ours.ExampleGen(**inputs.example_gen, code_hash=code_hash("components.example_gen"))
+    raw = examples.outputs["examples"]
+    statistics = tfx_components.StatisticsGen(examples=raw)
+    schema = _schema(config, statistics)
+    validator = ours.StoppingExampleValidator(
+        statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
+    )
+    vocabulary = _vocabulary(config, raw, settings, base_vocabulary, input_key)
+    vocabulary.add_upstream_node(validator)  # nothing is built on data with anomalies
+    transform = ours.SequenceTransform(
+        examples=raw,
+        schema=schema.outputs["schema"],
+        vocabulary=vocabulary.outputs["vocabulary"],
+        settings=settings,
+        code_hash=code_hash("transform", "components.sequence_transform"),
+    )
+    trainer = _trainer(config, transform, vocabulary, settings)
+    last_blessed = _last_blessed()
+    evaluator = _evaluator(config, raw, trainer, last_blessed)
+    pusher = _pusher(config, trainer, evaluator)
+    nodes: list[BaseNode] = [examples, statistics, schema, validator, vocabulary, transform]
+    nodes += [trainer, last_blessed, evaluator, pusher]
+    return pipeline.Pipeline(
+        pipeline_name=config.pipeline.name,
+        pipeline_root=paths.artifacts,
+        components=nodes,
+        enable_cache=True,
+        metadata_connection_config=metadata.sqlite_metadata_connection_config(paths.metadata),
+        beam_pipeline_args=BEAM_ARGS,
+    )
+
+
+def _schema(config: Config, statistics: BaseNode) -> BaseNode:
+    """The committed schema, or one inferred from this run's data."""
+    if config.data.schema:
+        return ImportSchemaGen(schema_file=os.path.abspath(config.data.schema))
+    # Open shapes: the served model then takes requests that lack the target column.
+    return tfx_components.SchemaGen(
+        statistics=statistics.outputs["statistics"], infer_feature_shape=False
+    )
+
+
+def _vocabulary(
+    config: Config, raw: types.BaseChannel, settings: str, base_vocabulary: str, input_key: str
+) -> BaseNode:
+    return ours.VocabularyGen(
+        examples=raw,
+        settings=settings,
+        vocab_size=config.data.vocab_size,
+        min_frequency=config.data.min_frequency,
+        max_lost_tokens=config.data.max_lost_tokens,
+        base_vocabulary=base_vocabulary,
+        input_key=input_key,
+        code_hash=code_hash("transform", "components.vocabulary_gen"),
+    )
+
+
+def _trainer(config: Config, transform: BaseNode, vocabulary: BaseNode, settings: str) -> BaseNode:
+    batch = {key: value for key, value in _fields(config.batch).items() if key != "type"}
+    train = _fields(config.train) | {"decode_length": config.decode.max_length}
+    return ours.SequenceTrainer(
+        examples=transform.outputs["transformed_examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        vocabulary=vocabulary.outputs["vocabulary"],
+        settings=settings,
+        model_options=json.dumps(_fields(config.model), sort_keys=True),
+        loss_options=json.dumps(_fields(config.loss), sort_keys=True),
+        batch_options=json.dumps(batch, sort_keys=True),
+        train_options=json.dumps(train, sort_keys=True),
+        code_hash=code_hash("transform", "components.sequence_loss", "components.trainer"),
+    )
+
+
+def _fields(section: object) -> dict:
+    return dataclasses.asdict(section)  # type: ignore[call-overload]
+
+
+def _last_blessed() -> Resolver:
+    return Resolver(
+        strategy_class=LatestBlessedModelStrategy,
+        model=types.Channel(type=standard_artifacts.Model),
+        model_blessing=types.Channel(type=standard_artifacts.ModelBlessing),
+    ).with_id(LAST_BLESSED)
+
+
+def _evaluator(
+    config: Config, raw: types.BaseChannel, trainer: BaseNode, last_blessed: BaseNode
+) -> BaseNode:
+    thresholds = [
+        {key: value for key, value in _fields(threshold).items() if value is not None}
+        for threshold in config.eval.thresholds
+    ]
+    return ours.SequenceEvaluator(
+        examples=raw,
+        model=trainer.outputs["model"],
+        baseline_model=last_blessed.outputs["model"],
+        slices=json.dumps(list(config.eval.slices)),
+        thresholds=json.dumps(thresholds, sort_keys=True),
+        batch_size=config.eval.batch_size,
+        confidence=config.eval.confidence,
+        min_tokens=config.eval.min_tokens,
+        code_hash=code_hash("components.evaluator", "components.weighted_mean"),
+    )
+
+
+def _pusher(config: Config, trainer: BaseNode, evaluator: BaseNode) -> BaseNode:
+    return ours.VersionPusher(
+        model=trainer.outputs["model"],
+        model_blessing=evaluator.outputs["blessing"],
+        push_destination=os.path.abspath(config.serving.push_to),
+        keep_versions=config.serving.keep_versions,
+        code_hash=code_hash("components.pusher"),
+    )

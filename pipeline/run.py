@@ -1,0 +1,197 @@
+"""`tokenline run`: one run of the line, from the configuration file to the closing table."""
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from components.errors import InputError
+from components.progress import LOGGER as PROGRESS
+from pipeline import inputs, paths, summary
+from pipeline.config import Config
+from pipeline.terminal import StatusHandler, Terminal, output_to
+
+DONE, FAILED, BAD_INPUT, NOT_BLESSED = 0, 1, 2, 3
+
+
+def run(config: Config) -> int:
+    """Run the whole line; returns the exit code.
+
+    Raises:
+      InputError: the input is at fault; what was found before any component started, or by one.
+    """
+    started = time.monotonic()
+    found = inputs.resolve(config)
+    run_paths = paths.new_run(config)
+    with _alone(run_paths), output_to(run_paths.log) as terminal:
+        try:
+            return _run(config, found, run_paths, terminal, started)
+        except InputError:
+            terminal.line(f"  log: {_shown(run_paths.log)}")
+            raise
+
+
+def _run(
+    config: Config,
+    found: inputs.RunInputs,
+    run_paths: paths.RunPaths,
+    terminal: Terminal,
+    started: float,
+) -> int:
+    spans = ", ".join(map(str, found.spans))
+    name = config.pipeline.name
+    terminal.line(f"tokenline run: {name} ({config.task}), span {spans}, {config.data.path}")
+    terminal.status("  loading TensorFlow and TFX")
+    _quiet_imports()
+    from pipeline import local_runner  # heavy: TFX
+
+    progress = _Progress(terminal)
+    with progress.shown():
+        terminal.line(f"  {'loaded TensorFlow and TFX':<28}{time.monotonic() - started:7.1f} s")
+        try:
+            line = _pipeline(config, found, run_paths)
+            tfx_run, nodes = local_runner.run(line, progress.node)
+        except local_runner.NodeFailure as failure:
+            return _failed(failure, run_paths, terminal)
+    record = _record(config, found, run_paths, tfx_run, nodes, time.monotonic() - started)
+    for text in summary.closing_table(record):
+        terminal.line(text)
+    return DONE if record["verdict"]["blessed"] else NOT_BLESSED
+
+
+def _pipeline(config: Config, found: inputs.RunInputs, run_paths: paths.RunPaths) -> Any:
+    from pipeline import store, vocabulary_state
+    from pipeline.pipeline import create_pipeline
+    from pipeline.settings import token_settings
+
+    key = vocabulary_state.input_key(config, found)
+    base = vocabulary_state.base_vocabulary(
+        store.vocabularies(run_paths.metadata), key, token_settings(config).token_identity()
+    )
+    return create_pipeline(config, found, run_paths, base_vocabulary=base, input_key=key)
+
+
+def _failed(failure: Any, run_paths: paths.RunPaths, terminal: Terminal) -> int:
+    if isinstance(failure.cause, InputError):
+        raise InputError(str(failure.cause)) from failure
+    logging.getLogger("tokenline").error("%s failed", failure.node, exc_info=failure.cause)
+    reason = str(failure.cause).strip().split("\n")[0] or type(failure.cause).__name__
+    terminal.line(f"tokenline: {failure.node} failed: {type(failure.cause).__name__}: {reason}")
+    terminal.line(f"  log: {_shown(run_paths.log)}")
+    return FAILED
+
+
+def _record(
+    config: Config,
+    found: inputs.RunInputs,
+    run_paths: paths.RunPaths,
+    tfx_run: str,
+    nodes: list[Any],
+    seconds: float,
+) -> dict[str, Any]:
+    """Everything worth knowing about a finished run; also written to run.json."""
+    from pipeline import report_command, store
+
+    outputs = store.run_outputs(run_paths.metadata, tfx_run)
+    evaluation = outputs["SequenceEvaluator"]["evaluation"]
+    pushed = os.path.join(outputs["VersionPusher"]["pushed_model"], "pushed_destination.txt")
+    record = {
+        "pipeline": config.pipeline.name,
+        "task": config.task,
+        "run": run_paths.run_id,
+        "tfx_run": tfx_run,
+        "spans": list(found.spans),
+        "seconds": seconds,
+        "nodes": [dataclasses.asdict(node) for node in nodes],
+        "outputs": outputs,
+        "verdict": _read_json(evaluation, "verdict.json"),
+        "metrics": _read_json(evaluation, "metrics.json"),
+        "history": _read_json(outputs["SequenceTrainer"]["history"], "history.json"),
+        "ledger": _read_json(outputs["VocabularyGen"]["ledger"], "ledger.json"),
+        "ingest": _read_json(outputs["ExampleGen"]["ingest_report"], "report.json"),
+        "pushed": _read_text(pushed),
+        "config": dataclasses.asdict(config),
+        "log": _shown(run_paths.log),
+        "report": _shown(run_paths.report),
+    }
+    with open(run_paths.record, "w") as file:
+        json.dump(record, file, indent=1)
+    report_command.write_report(report_command.report_data(record), run_paths.report)
+    return record
+
+
+def _read_json(folder: str, name: str) -> Any:
+    with open(os.path.join(folder, name)) as file:
+        return json.load(file)
+
+
+def _read_text(path: str) -> str | None:
+    if not os.path.exists(path):
+        return None
+    with open(path) as file:
+        return _shown(file.read())
+
+
+def _shown(path: str) -> str:
+    """A path as the user would type it: relative where it is below the current folder."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative
+
+
+class _Progress:
+    """Node events and trainer lines to the terminal."""
+
+    _HIDDEN = ("LastBlessedModel",)
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._handler = StatusHandler(terminal)
+
+    def node(self, node: Any) -> None:
+        if node.name in self._HIDDEN:
+            return
+        self._handler.component = node.name
+        if node.state == "running":
+            self._terminal.status(f"  {node.name} …")
+            return
+        time_taken = "cached" if node.state == "cached" else f"{node.seconds:.1f} s"
+        failed = "  failed" if node.state == "failed" else ""
+        self._terminal.line(f"  {node.name:<28}{time_taken:>9}{failed}")
+
+    @contextlib.contextmanager
+    def shown(self) -> Iterator[None]:
+        """Show `components.progress` while the pipeline runs."""
+        PROGRESS.addHandler(self._handler)
+        PROGRESS.setLevel(logging.INFO)
+        PROGRESS.propagate = False
+        try:
+            yield
+        finally:
+            PROGRESS.removeHandler(self._handler)
+            PROGRESS.propagate = True
+
+
+@contextlib.contextmanager
+def _alone(run_paths: paths.RunPaths) -> Iterator[None]:
+    """Hold the pipeline's lock: two runs at once could read one span twice or mix their models."""
+    with open(run_paths.lock, "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.rmdir(run_paths.run)
+            raise InputError(
+                f"another run of this pipeline is in progress ({_shown(run_paths.lock)} is locked): "
+                "wait for it, or give this one another pipeline.name"
+            ) from None
+        yield
+
+
+def _quiet_imports() -> None:
+    """Settings that must be there before TensorFlow is imported."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    os.environ.setdefault("CUDA_MODULE_LOADING", "LAZY")

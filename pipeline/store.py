@@ -1,0 +1,76 @@
+"""Questions to the metadata store, asked through its own client.
+
+(Opening the sqlite file in the same process would drop the store's lock: POSIX locks are per
+process.)
+"""
+
+import os
+from dataclasses import dataclass
+
+from ml_metadata import metadata_store
+from ml_metadata.proto import metadata_store_pb2
+
+
+@dataclass(frozen=True)
+class MadeVocabulary:
+    """One vocabulary that VocabularyGen made in an earlier run."""
+
+    uri: str
+    input_key: str
+    base: str
+
+
+def vocabularies(database: str) -> list[MadeVocabulary]:
+    """The vocabularies of earlier runs that still exist, oldest first."""
+    if not os.path.exists(database):
+        return []
+    store = _open(database)
+    found = sorted(store.get_artifacts_by_type("components.Vocabulary"), key=lambda each: each.id)
+    return [
+        MadeVocabulary(
+            artifact.uri,
+            artifact.custom_properties["input_key"].string_value,
+            artifact.custom_properties["base_vocabulary"].string_value,
+        )
+        for artifact in found
+        if artifact.state == metadata_store_pb2.Artifact.LIVE
+        and os.path.exists(os.path.join(artifact.uri, "vocabulary.json"))
+    ]
+
+
+def run_outputs(database: str, run_id: str) -> dict[str, dict[str, str]]:
+    """URIs of what a run's nodes put out, cached results included: node -> output -> uri."""
+    store = _open(database)
+    context = store.get_context_by_type_and_name("pipeline_run", run_id)
+    if context is None:
+        return {}
+    outputs: dict[str, dict[str, str]] = {}
+    executions = store.get_executions_by_context(context.id)
+    for execution in sorted(executions, key=lambda each: each.id):
+        events = [
+            event
+            for event in store.get_events_by_execution_ids([execution.id])
+            if event.type == metadata_store_pb2.Event.OUTPUT
+        ]
+        by_id = {
+            artifact.id: artifact
+            for artifact in store.get_artifacts_by_id([event.artifact_id for event in events])
+        }
+        node = _node_of(store, execution)
+        for event in events:
+            name = event.path.steps[0].key
+            outputs.setdefault(node, {})[name] = by_id[event.artifact_id].uri
+    return outputs
+
+
+def _node_of(store: metadata_store.MetadataStore, execution: metadata_store_pb2.Execution) -> str:
+    contexts = store.get_contexts_by_execution(execution.id)
+    node = next(context.name for context in contexts if context.type == "node")
+    return node.rsplit(".", 1)[-1]
+
+
+def _open(database: str) -> metadata_store.MetadataStore:
+    config = metadata_store_pb2.ConnectionConfig()
+    config.sqlite.filename_uri = database
+    config.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READWRITE
+    return metadata_store.MetadataStore(config)
