@@ -45,10 +45,14 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--run", help="id of the run (default: the newest)")
     predict = _command(commands, "predict", _predict, "use the pushed model on raw text")
     _add_model(predict)
-    predict.add_argument("file", nargs="?", default="-", help="text, one a line (default: -, stdin)")
+    predict.add_argument(
+        "file", nargs="?", default="-", help="text, one a line (default: -, stdin)"
+    )
     score = _command(commands, "score", _score, "loss of the pushed model on raw rows")
     _add_model(score)
-    score.add_argument("file", nargs="?", default="-", help="JSON rows, one a line (default: stdin)")
+    score.add_argument(
+        "file", nargs="?", default="-", help="JSON rows, one a line (default: stdin)"
+    )
     generate = _command(commands, "generate", _generate, "write a span of the sample data")
     _add_config(generate)
     generate.add_argument("--span", type=int, required=True, help="which span, from 1")

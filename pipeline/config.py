@@ -31,6 +31,8 @@ MetricName = Literal[
     "zero_weight_examples",
 ]
 _LARGEST_SEED = 2**31 - 1
+# Other defaults follow from these keys, if they are right themselves.
+_DECIDE_DEFAULTS = ("pipeline.name", "task", "data.columns", "train.epochs", "train.steps")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,7 +87,7 @@ class DataConfig:
     max_bad_rows: int = setting(0, "bad rows that are left out before the run fails", ge=0)
     schema: str | None = setting(None, "a schema.pbtxt; without it one is inferred", path=True)
     max_lost_tokens: float = setting(
-        0.05, "share of tokens that may be lost (truncated, zero weight) before the run fails",
+        0.05, "share of target tokens that may be truncated before the run fails",
         ge=0, le=1,
     )  # fmt: skip
     generator: GeneratorConfig | None = setting(None, "writes sample data into path")
@@ -165,7 +167,7 @@ class TrainConfig:
     )
     warmup_steps: int = setting(0, "steps in which the learning rate rises from 0", ge=0)
     clip_norm: float = setting(1.0, "largest global gradient norm; 0 = no limit", ge=0)
-    weight_decay: float = setting(0.0, "decoupled weight decay", ge=0)
+    weight_decay: float = setting(0.0, "adamw: decoupled weight decay", ge=0)
     seed: int = setting(42, "seed of weights, order and dropout", ge=0, le=_LARGEST_SEED)
     deterministic: bool = setting(True, "same seed, same weights, to the bit")
     log_steps: int = setting(100, "steps between two points of the training curve", ge=1)
@@ -240,7 +242,7 @@ def load_config(path: str | os.PathLike[str]) -> Config:
       InputError: one line `file:line: key: got ..., expected ...` for each problem, all at once.
     """
     config, problems = config_loader.load(Config, os.fspath(path))
-    if problems.clean("task", "data.columns", "train.epochs", "train.steps"):
+    if problems.clean(*_DECIDE_DEFAULTS):
         config = _complete(config, problems.given)
     config_checks.check(config, problems)
     problems.raise_if_any()
@@ -270,7 +272,9 @@ def _complete(config: Config, given: set[str]) -> Config:
     if "decode.max_length" not in given:
         decode = dataclasses.replace(decode, max_length=data.max_target_length)
     if "serving.push_to" not in given:
-        serving = dataclasses.replace(serving, push_to=_join(config.pipeline.root, "serving"))
+        serving = dataclasses.replace(
+            serving, push_to=_join(_join(config.pipeline.root, config.pipeline.name), "serving")
+        )
     if train.epochs is None and train.steps is None:
         train = dataclasses.replace(train, epochs=10)
     return dataclasses.replace(

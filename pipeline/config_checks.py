@@ -249,6 +249,10 @@ def _model(config: "Config", problems: Problems) -> None:
 
 def _schedule(config: "Config", problems: Problems) -> None:
     train = config.train
+    readable = problems.clean("train.weight_decay", "train.optimizer")
+    if readable and train.weight_decay and train.optimizer != "adamw":
+        text = f"has no effect with train.optimizer {train.optimizer}, expected 0"
+        problems.add("train.weight_decay", text)
     if not problems.clean("train.epochs", "train.steps"):
         return
     if "train.epochs" in problems.given and "train.steps" in problems.given:

@@ -24,7 +24,12 @@ def closing_table(record: dict[str, Any]) -> list[str]:
     lines += ["", "  blessed" if verdict["blessed"] else "  NOT blessed"]
     lines += [f"    {reason}" for reason in (*verdict["reasons"], *verdict["notes"])]
     model = record["pushed"] or "not pushed"
-    lines += ["", f"  model   {model}", f"  report  {record['report']}", f"  log     {record['log']}"]
+    lines += [
+        "",
+        f"  model   {model}",
+        f"  report  {record['report']}",
+        f"  log     {record['log']}",
+    ]
     lines.append(f"  {record['seconds']:.1f} s in all")
     return lines
 

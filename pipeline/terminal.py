@@ -79,3 +79,18 @@ def output_to(log: str) -> Iterator[Terminal]:
             os.dup2(saved[1], 2)
             os.close(saved[0])
             os.close(saved[1])
+
+
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """Drop what is written to file descriptor 2 meanwhile: TensorFlow greets there from C++."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(saved, 2)
+            os.close(saved)

@@ -85,7 +85,7 @@ def _records(files: Sequence[str]) -> tf.data.Dataset:
     return tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
 
 
-def _parser(lengths: features.Lengths):  # noqa: ANN202
+def _parser(lengths: features.Lengths):
     spec = features.feature_spec(lengths)
     return lambda serialized: tf.io.parse_example(serialized, spec)
 

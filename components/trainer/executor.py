@@ -4,6 +4,7 @@ import json
 import os
 from typing import Any
 
+from tensorflow import io as tf_io
 from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
@@ -19,7 +20,6 @@ from components.trainer.request import (
     TrainRequest,
     options,
 )
-from tensorflow import io as tf_io
 from transform.settings import Settings
 from transform.vocabulary import Vocabularies
 

@@ -4,7 +4,7 @@
 |----------------------|------------------------------------|-----------------------------------------|
 | `serving_default`    | `examples`: serialized tf.Example  | predictions                             |
 | `serving_text`       | `text`: raw text                   | predictions                             |
-| `generate`           | `text`: raw text (lm, seq2seq)     | predictions                             |
+| `generate`           | `text`: raw text (lm, seq2seq)     | predictions: a translation, a continuation |
 | `score`              | `examples`: serialized tf.Example  | sums an example, values a position      |
 | `transform_features` | `examples`: serialized tf.Example  | the feature contract                    |
 
@@ -16,6 +16,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -24,7 +25,7 @@ from components.sequence_loss import sequence_loss, token_cross_entropy
 from components.trainer import batching, decoding
 from components.trainer.models import SequenceModel
 from components.trainer.request import TrainRequest
-from components.trainer.training import Objective
+from components.trainer.training import Objective, contract_lengths
 from transform import features, preprocessing, sequence, tokenizers
 from transform.settings import Settings
 from transform.vocabulary import Vocabularies
@@ -69,17 +70,24 @@ class ServedModel(tf.Module):
         self.model = model
         self.weights = [variable.value for variable in model.variables]
         self.transform_layer = graph.transform_features_layer()
+        # Traced once, though two signatures predict: tracing a decoder takes seconds.
+        spec = {
+            name: tf.TensorSpec([None, *feature.shape], feature.dtype, name)
+            for name, feature in self._contract().items()
+        }
+        self._predict = _traced(self._predict_features, spec)
 
     def signatures(self) -> dict[str, Callable[..., Tensors]]:
         """The signatures by name, traced when saved."""
+        by_text = _traced(self.predict_text, _TEXT)
         found = {
-            "serving_default": tf.function(self.predict_examples, input_signature=[_EXAMPLES]),
-            "serving_text": tf.function(self.predict_text, input_signature=[_TEXT]),
-            "score": tf.function(self.score, input_signature=[_EXAMPLES]),
-            "transform_features": tf.function(self.transform, input_signature=[_EXAMPLES]),
+            "serving_default": _traced(self.predict_examples, _EXAMPLES),
+            "serving_text": by_text,
+            "score": _traced(self.score, _EXAMPLES),
+            "transform_features": _traced(self.transform, _EXAMPLES),
         }
         if self._settings.task != features.TAGGING:
-            found["generate"] = tf.function(self.generate, input_signature=[_TEXT])
+            found["generate"] = by_text
         return found
 
     def transform(self, examples: tf.Tensor) -> Tensors:
@@ -93,10 +101,6 @@ class ServedModel(tf.Module):
     def predict_text(self, text: tf.Tensor) -> Tensors:
         """Predictions for raw text [B]; tagging takes tokens separated by white space."""
         return self._predict(self._transformed(self._raw_from_text(text)))
-
-    def generate(self, text: tf.Tensor) -> Tensors:
-        """Greedy decoding: the target of a source text, or the continuation of a prompt [B]."""
-        return self.predict_text(text)
 
     def score(self, examples: tf.Tensor) -> Tensors:
         """How likely the model finds the targets of serialized raw tf.Examples [B].
@@ -119,16 +123,13 @@ class ServedModel(tf.Module):
 
     def _transformed(self, raw: Tensors) -> Tensors:
         transformed = self.transform_layer(raw)
-        spec = features.feature_spec(
-            features.Lengths(
-                self._settings.target.max_length,
-                self._settings.source.max_length if self._settings.source else 0,
-                self._settings.input_chars,
-            )
-        )
         return {
-            name: tf.ensure_shape(transformed[name], [None, *spec[name].shape]) for name in spec
+            name: tf.ensure_shape(transformed[name], [None, *feature.shape])
+            for name, feature in self._contract().items()
         }
+
+    def _contract(self) -> dict[str, tf.io.FixedLenFeature]:
+        return features.feature_spec(contract_lengths(self._settings))
 
     def _raw_from_text(self, text: tf.Tensor) -> Tensors:
         """Raw features that hold only the text, as the transform graph expects them."""
@@ -144,7 +145,7 @@ class ServedModel(tf.Module):
             for name, spec in self._raw_spec.items()
         }
 
-    def _predict(self, transformed: Tensors) -> Tensors:
+    def _predict_features(self, transformed: Tensors) -> Tensors:
         batch = batching.trim(transformed, 1)
         if self._settings.task == features.TAGGING:
             return self._tag(batch)
@@ -221,6 +222,11 @@ class ServedModel(tf.Module):
         pad_id = self._settings.special.pad
         padded["target_ids"] = tf.pad(batch[features.TARGETS], missing, constant_values=pad_id)
         return {name: tf.ensure_shape(value, [None, length]) for name, value in padded.items()}
+
+
+def _traced(function: Callable[..., Tensors], signature: Any) -> Callable[..., Tensors]:
+    # No Python control flow depends on a tensor here; without autograph tracing is half as long.
+    return tf.function(function, input_signature=[signature], autograph=False)
 
 
 def _real(batch: Tensors) -> tf.Tensor:

@@ -4,6 +4,7 @@ Every reported loss is a pair of sums (w l, w) that is divided once, over as man
 covers: it does not depend on how the data were batched.
 """
 
+import functools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -175,8 +176,9 @@ class _Loop:
         self._evaluate_every = every
         self._report = report
         spec = _batch_spec(contract_lengths(request.settings))
-        self._train_step = tf.function(self._train_step_eagerly, input_signature=[spec])
-        self._evaluation_step = tf.function(self._objective.plain, input_signature=[spec])
+        traced = functools.partial(tf.function, input_signature=[spec], autograph=False)
+        self._train_step = traced(self._train_step_eagerly)
+        self._evaluation_step = traced(self._objective.plain)
 
     def run(self, batches: tf.data.Dataset, validation: tf.data.Dataset) -> History:
         history = History(parameters=self._model.count_params())

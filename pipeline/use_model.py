@@ -1,0 +1,166 @@
+"""`tokenline predict` and `tokenline score`: the pushed model on raw text and on raw rows.
+
+Both go through the SavedModel's signatures: nothing is tokenised here.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from components.errors import InputError
+from pipeline.terminal import silenced
+
+_BATCH = 64
+
+
+def predict(model: str | None, config: str, file: str) -> int:
+    """Print the model's output for each line of a file: text, or token/tag pairs.
+
+    Raises:
+      InputError: no model, or no such file.
+    """
+    loaded, facts = _load(_folder(model, config))
+    import tensorflow as tf
+
+    serve = loaded.signatures["serving_text"]
+    for lines in _batches(_lines(file)):
+        outputs = serve(text=tf.constant(lines))
+        for line, text in zip(lines, _texts(outputs, facts, lines), strict=True):
+            print(f"{line}\t{text}" if sys.stdout.isatty() else text, flush=True)
+    return 0
+
+
+def score(model: str | None, config: str, file: str) -> int:
+    """Print, for each JSON row of a file, its loss in nats per token and the sums it comes from.
+
+    Raises:
+      InputError: no model, no such file, or a row that lacks a column.
+    """
+    loaded, facts = _load(_folder(model, config))
+    import tensorflow as tf
+
+    signature = loaded.signatures["score"]
+    numbered = ((number, line) for number, line in enumerate(_lines(file), start=1))
+    for rows in _batches(numbered):
+        examples = [_example(line, facts["settings"], f"{file}:{number}") for number, line in rows]
+        outputs = {name: value.numpy() for name, value in signature(tf.constant(examples)).items()}
+        for row in range(len(rows)):
+            print(json.dumps(_scored(outputs, row)), flush=True)
+    return 0
+
+
+def _folder(model: str | None, config: str) -> str:
+    """The model's folder: as given, or the newest version that the configuration pushes to."""
+    if model:
+        if not os.path.exists(os.path.join(model, "saved_model.pb")):
+            raise InputError(f"--model: {model} holds no saved_model.pb, expected a model version")
+        return model
+    from pipeline.config import load_config
+
+    folder = load_config(config).serving.push_to
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    versions = sorted(int(name) for name in names if name.isdigit())
+    if not versions:
+        raise InputError(f"{folder}: no pushed model yet: `tokenline run` makes one")
+    return os.path.join(folder, str(versions[-1]))
+
+
+def _load(folder: str) -> tuple[Any, dict[str, Any]]:
+    """The SavedModel, and what it says of itself."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    facts_file = os.path.join(folder, "assets.extra", "tokenline.json")
+    if not os.path.exists(facts_file):
+        raise InputError(f"--model: {folder} holds no {facts_file}, expected a model of tokenline")
+    with open(facts_file) as file:
+        facts = json.load(file)
+    with silenced():
+        import tensorflow as tf
+
+        loaded = tf.saved_model.load(folder)
+        # The first call of a signature still greets.
+        loaded.signatures["serving_text"](text=tf.constant([""]))
+    return loaded, facts
+
+
+def _lines(file: str) -> Iterator[str]:
+    if file == "-":
+        yield from (line.rstrip("\n") for line in sys.stdin)
+        return
+    try:
+        with open(file, encoding="utf-8") as stream:
+            yield from (line.rstrip("\n") for line in stream)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: cannot be read as UTF-8 text: {error}") from None
+
+
+def _batches(items: Iterator[Any]) -> Iterator[list[Any]]:
+    """Batches of the items; one at a time where a person types them."""
+    size = 1 if sys.stdin.isatty() else _BATCH
+    batch: list[Any] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _texts(outputs: dict[str, Any], facts: dict[str, Any], lines: list[str]) -> list[str]:
+    if facts["task"] != "tagging":
+        return [text.decode("utf-8", "replace") for text in outputs["text"].numpy()]
+    rows = zip(lines, outputs["tags"].numpy(), outputs["lengths"].numpy(), strict=True)
+    return [
+        " ".join(
+            f"{token}/{tag.decode()}"
+            for token, tag in zip(line.split(), tags[:length], strict=False)
+        )
+        for line, tags, length in rows
+    ]
+
+
+def _example(line: str, settings: dict[str, Any], place: str) -> bytes:
+    """One JSON row as a serialized tf.Example, with the columns that the model was trained on."""
+    import tensorflow as tf
+
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise InputError(f"{place}: got invalid JSON ({error}), expected an object") from None
+    if not isinstance(row, dict):
+        raise InputError(f"{place}: got {type(row).__name__}, expected a JSON object")
+    example = tf.train.Example()
+    for side in filter(None, (settings["source"], settings["target"])):
+        column, is_list = side["column"], side["tokenizer"] == "pretokenized"
+        value = row.get(column)
+        values = value if is_list else [value]
+        if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
+            expected = "a list of strings" if is_list else "text"
+            raise InputError(f"{place}: column {column!r}: got {value!r}, expected {expected}")
+        encoded = [each.encode("utf-8") for each in values]
+        example.features.feature[column].bytes_list.value.extend(encoded)
+    for column in filter(None, (settings["token_weights"], settings["example_weights"])):
+        if row.get(column) is not None:
+            _add_numbers(example, column, row[column], place)
+    return example.SerializeToString()
+
+
+def _add_numbers(example: Any, column: str, value: Any, place: str) -> None:
+    numbers = value if isinstance(value, list) else [value]
+    if not all(isinstance(number, int | float) and number >= 0 for number in numbers):
+        raise InputError(f"{place}: column {column!r}: got {value!r}, expected numbers >= 0")
+    example.features.feature[column].float_list.value.extend(numbers)
+
+
+def _scored(outputs: dict[str, Any], row: int) -> dict[str, Any]:
+    weight = float(outputs["weight_sum"][row])
+    loss = float(outputs["loss_sum"][row])
+    return {
+        "loss_per_token": loss / weight if weight else None,
+        "loss_sum": loss,
+        "weight_sum": weight,
+        "tokens": int(outputs["token_count"][row]),
+        "all_correct": bool(outputs["sequence_correct"][row]),
+    }
