@@ -1,0 +1,9 @@
+"""SequenceEvaluator: scores raw examples through a model's `score` signature; blesses it or not.
+
+    raw tf.Example --score--> sums [B] --Beam--> sums per slice and bucket [S, G, models, sums]
+        --metrics--> values, intervals, differences --validation--> verdict, always with reasons
+        --tfma_output--> files that TensorFlow Model Analysis reads
+
+`metrics`, `slicing` and `validation` are plain NumPy; only `component`, `executor`, `spec` and
+`tfma_output` load TFX.
+"""

@@ -1,0 +1,82 @@
+"""SequenceEvaluator, the TFX component."""
+
+from tfx import types
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.types import standard_artifacts
+
+from components.evaluator import executor, spec
+from components.evaluator.evaluation import EvaluationRequest, parse_splits
+from components.evaluator.slicing import parse_slices
+from components.evaluator.validation import parse_thresholds
+
+
+class SequenceEvaluator(base_beam_component.BaseBeamComponent):
+    """Scores raw examples through a model's `score` signature and blesses it, or not.
+
+    Outputs: `evaluation` (TFMA's files, metrics.json, verdict.json, sums.json) and `blessing`,
+    as TFX's Pusher and LatestBlessedModelStrategy expect it.
+    """
+
+    SPEC_CLASS = spec.SequenceEvaluatorSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
+
+    def __init__(
+        self,
+        examples: types.BaseChannel,
+        model: types.BaseChannel,
+        *,
+        baseline_model: types.BaseChannel | None = None,
+        example_splits: str = '["eval"]',
+        slices: str = "[]",
+        thresholds: str = "[]",
+        batch_size: int = 256,
+        confidence: float = 0.95,
+        min_tokens: int = 100,
+        code_hash: str = "",
+    ) -> None:
+        """Make the component.
+
+        Args:
+          examples: raw examples.
+          model: the candidate, with `score`.
+          baseline_model: the last blessed model; may resolve to nothing.
+          example_splits: JSON list of split names.
+          slices: JSON list of slice columns, see `slicing`.
+          thresholds: JSON list of limits, see `validation.parse_thresholds`; for instance
+            [{"metric": "masked_token_loss", "max_increase": 0.005, "slice": "*"}].
+          batch_size: examples per call of the model.
+          confidence: of the intervals, between 0 and 1.
+          min_tokens: slices with fewer tokens are reported, not judged.
+          code_hash: of the code that evaluates, so that TFX's cache knows when it changed.
+
+        Raises:
+          InputError: a parameter is not valid.
+        """
+        parse_splits(example_splits)
+        EvaluationRequest(
+            example_patterns=(),
+            candidate="",
+            baseline=None,
+            output="",
+            slices=parse_slices(slices),
+            thresholds=parse_thresholds(thresholds),
+            batch_size=batch_size,
+            confidence=confidence,
+            min_tokens=min_tokens,
+        )
+        super().__init__(
+            spec.SequenceEvaluatorSpec(
+                examples=examples,
+                model=model,
+                baseline_model=baseline_model,
+                example_splits=example_splits,
+                slices=slices,
+                thresholds=thresholds,
+                batch_size=batch_size,
+                confidence=float(confidence),
+                min_tokens=min_tokens,
+                code_hash=code_hash,
+                evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
+                blessing=types.Channel(type=standard_artifacts.ModelBlessing),
+            )
+        )

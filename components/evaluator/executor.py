@@ -1,0 +1,149 @@
+"""The adapter between TFX and `evaluation.evaluate`: artifacts in, a blessing out."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import apache_beam as beam
+import tensorflow as tf
+from tfx import types
+from tfx.components.evaluator import constants
+from tfx.dsl.components.base import base_beam_executor
+from tfx.types import artifact_utils
+from tfx.utils import io_utils, path_utils
+
+from components.errors import InputError
+from components.evaluator import spec
+from components.evaluator.evaluation import EvaluationRequest, evaluate, parse_splits
+from components.evaluator.json_output import write_json
+from components.evaluator.slicing import parse_slices
+from components.evaluator.tfma_output import BASELINE, CANDIDATE, write_tfma
+from components.evaluator.validation import BASELINE_USED, Verdict, parse_thresholds
+
+_MESSAGE_LINES = 50
+
+Artifacts = dict[str, list[types.Artifact]]
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Evaluates, writes the evaluation, blesses."""
+
+    _beam_pipeline_args: list[str]
+
+    def Do(
+        self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]
+    ) -> None:
+        """Run the evaluation.
+
+        Raises:
+          InputError: a parameter, a split or a slice column is not fit for use.
+          ModelError: the candidate cannot be scored.
+        """
+        self._log_startup(input_dict, output_dict, exec_properties)
+        request = _request(input_dict, output_dict, exec_properties)
+        evaluation = evaluate(request, self._pipeline)
+        verdict = evaluation.verdict
+        write_json(
+            request.output,
+            evaluation.reports,
+            verdict,
+            confidence=request.confidence,
+            min_tokens=request.min_tokens,
+        )
+        write_tfma(
+            request.output,
+            evaluation.reports,
+            verdict,
+            models=_models(request, verdict),
+            thresholds=request.thresholds,
+            columns=request.slices,
+            make_pipeline=self._pipeline,
+        )
+        _bless(verdict, input_dict, output_dict, exec_properties)
+
+    def _pipeline(self) -> beam.Pipeline:
+        # Beam's default runner downloads and runs a binary; only an explicit choice overrides ours.
+        arguments = self._beam_pipeline_args or []
+        if not any(str(argument).startswith("--runner") for argument in arguments):
+            self._beam_pipeline_args = [*arguments, "--runner=FnApiRunner"]
+        return self._make_beam_pipeline()
+
+
+def _request(
+    input_dict: Artifacts, output_dict: Artifacts, parameters: dict[str, Any]
+) -> EvaluationRequest:
+    baselines = input_dict.get(spec.BASELINE_MODEL) or []
+    model = artifact_utils.get_single_instance(input_dict[spec.MODEL])
+    return EvaluationRequest(
+        example_patterns=_patterns(
+            input_dict[spec.EXAMPLES], parse_splits(parameters[spec.EXAMPLE_SPLITS])
+        ),
+        candidate=path_utils.serving_model_path(model.uri),
+        baseline=path_utils.serving_model_path(baselines[0].uri) if baselines else None,
+        output=artifact_utils.get_single_uri(output_dict[spec.EVALUATION]),
+        slices=parse_slices(parameters[spec.SLICES]),
+        thresholds=parse_thresholds(parameters[spec.THRESHOLDS]),
+        batch_size=parameters[spec.BATCH_SIZE],
+        confidence=parameters[spec.CONFIDENCE],
+        min_tokens=parameters[spec.MIN_TOKENS],
+    )
+
+
+def _patterns(examples: list[types.Artifact], splits: tuple[str, ...]) -> tuple[str, ...]:
+    patterns = []
+    for artifact in examples:
+        there = artifact_utils.decode_split_names(artifact.split_names)
+        for split in splits:
+            if split not in there:
+                raise InputError(
+                    f"example_splits: no split {split!r} in {artifact.uri}, "
+                    f"expected one of {', '.join(there)}"
+                )
+            uri = artifact_utils.get_split_uris([artifact], split)[0]
+            patterns.append(io_utils.all_files_pattern(uri))
+    return tuple(patterns)
+
+
+def _models(request: EvaluationRequest, verdict: Verdict) -> dict[str, str]:
+    if request.baseline is None or verdict.baseline.status != BASELINE_USED:
+        return {"": request.candidate}
+    return {CANDIDATE: request.candidate, BASELINE: request.baseline}
+
+
+def _abridged(lines: Sequence[str]) -> str:
+    """Return the first lines: a metadata property is limited in size, verdict.json has all."""
+    more = len(lines) - _MESSAGE_LINES
+    kept = [*lines[:_MESSAGE_LINES], *([f"and {more} more, see verdict.json"] if more > 0 else [])]
+    return "\n".join(kept)
+
+
+def _bless(
+    verdict: Verdict, input_dict: Artifacts, output_dict: Artifacts, parameters: dict[str, Any]
+) -> None:
+    """Write the blessing under the names that Pusher and LatestBlessedModelStrategy read.
+
+    The names are those of tfx/components/evaluator/constants.py.
+    """
+    blessing = artifact_utils.get_single_instance(output_dict[spec.BLESSING])
+    model = artifact_utils.get_single_instance(input_dict[spec.MODEL])
+    texts = {
+        constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY: model.uri,
+        constants.ARTIFACT_PROPERTY_BLESSING_MESSAGE_KEY: _abridged(verdict.reasons),
+        "notes": _abridged(verdict.notes),
+    }
+    numbers = {
+        constants.ARTIFACT_PROPERTY_BLESSED_KEY: int(verdict.blessed),
+        constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY: model.id,
+    }
+    for baseline in input_dict.get(spec.BASELINE_MODEL) or []:
+        texts[constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY] = baseline.uri
+        numbers[constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY] = baseline.id
+    if component_id := parameters.get("current_component_id"):
+        texts["component_id"] = component_id
+    for name, text in texts.items():
+        blessing.set_string_custom_property(name, text)
+    for name, number in numbers.items():
+        blessing.set_int_custom_property(name, number)
+    file_name = constants.BLESSED_FILE_NAME if verdict.blessed else constants.NOT_BLESSED_FILE_NAME
+    tf.io.gfile.makedirs(blessing.uri)
+    io_utils.write_string_file(os.path.join(blessing.uri, file_name), "")

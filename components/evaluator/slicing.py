@@ -1,0 +1,125 @@
+"""Which slices an example belongs to.
+
+A slice column is the name of a raw feature with one value per example, or `target_length`, the
+derived column of the candidate's token count in buckets (it shadows a raw feature of that name).
+"""
+
+import bisect
+import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from components.errors import InputError
+
+TARGET_LENGTH = "target_length"
+MISSING = "(none)"
+MAX_VALUES_PER_COLUMN = 1000
+
+_LENGTH_LIMITS = (0, 4, 8, 16, 32, 64)
+_LENGTH_LABELS = ("0", "1-4", "5-8", "9-16", "17-32", "33-64", "65+")
+
+SliceValue = str | int | float
+
+
+@dataclasses.dataclass(frozen=True)
+class SliceKey:
+    """One value of one slice column; no column means all examples."""
+
+    column: str = ""
+    value: SliceValue = ""
+
+    @property
+    def label(self) -> str:
+        """What a reader sees: `overall`, or `column=value`."""
+        return f"{self.column}={self.value}" if self.column else "overall"
+
+
+OVERALL = SliceKey()
+
+
+def parse_slices(text: str) -> tuple[str, ...]:
+    """Return the slice columns of a JSON list of names.
+
+    Raises:
+      InputError: not a JSON list of different, non-empty strings.
+    """
+    try:
+        columns = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"slices: expected a JSON list of names, got {text!r} ({error})") from None
+    if not isinstance(columns, list) or not all(isinstance(c, str) and c for c in columns):
+        raise InputError(f"slices: expected a JSON list of names, got {text!r}")
+    if len(set(columns)) != len(columns):
+        raise InputError(f"slices: a name occurs twice, got {text!r}")
+    return tuple(columns)
+
+
+def slice_values(
+    serialized: Sequence[bytes], columns: Sequence[str], token_counts: npt.NDArray[np.float64]
+) -> dict[str, list[SliceValue]]:
+    """Return the B slice values of every column.
+
+    Args:
+      serialized: B serialized raw tf.Examples.
+      columns: slice columns.
+      token_counts: [B], the candidate's tokens with weight > 0.
+
+    Raises:
+      InputError: a raw column holds more than one value in an example.
+    """
+    values: dict[str, list[SliceValue]] = {}
+    raw_columns = [column for column in columns if column != TARGET_LENGTH]
+    if raw_columns:
+        examples = [tf.train.Example.FromString(row).features.feature for row in serialized]
+        values = {c: [_raw_value(c, example) for example in examples] for c in raw_columns}
+    if TARGET_LENGTH in columns:
+        buckets = (bisect.bisect_left(_LENGTH_LIMITS, count) for count in token_counts)
+        values[TARGET_LENGTH] = [_LENGTH_LABELS[bucket] for bucket in buckets]
+    return values
+
+
+def _raw_value(column: str, features: Mapping[str, tf.train.Feature]) -> SliceValue:
+    # Indexing a proto map inserts what it does not find.
+    if column not in features or not (kind := features[column].WhichOneof("kind")):
+        return MISSING
+    values = getattr(features[column], kind).value
+    if not values:
+        return MISSING
+    if len(values) > 1:
+        raise InputError(
+            f"slices: column {column!r} has {len(values)} values in an example, expected at most 1"
+        )
+    if kind == "bytes_list":
+        return values[0].decode("utf-8", errors="backslashreplace")
+    return values[0] if math.isfinite(values[0]) else str(values[0])
+
+
+def sorted_slices(keys: Sequence[SliceKey], columns: Sequence[str]) -> list[SliceKey]:
+    """Return overall first, then column by column in the order asked for, values ascending.
+
+    Raises:
+      InputError: a column has more than MAX_VALUES_PER_COLUMN values, so it names rows, not slices.
+    """
+    ordered = [OVERALL]
+    for column in columns:
+        members = [key for key in keys if key.column == column]
+        if len(members) > MAX_VALUES_PER_COLUMN:
+            raise InputError(
+                f"slices: column {column!r} has {len(members)} different values, "
+                f"expected at most {MAX_VALUES_PER_COLUMN}"
+            )
+        ordered += sorted(members, key=_order)
+    return ordered
+
+
+def _order(key: SliceKey) -> tuple[int, float, str]:
+    if key.column == TARGET_LENGTH:
+        return (0, _LENGTH_LABELS.index(str(key.value)), "")
+    if isinstance(key.value, str):
+        return (1, 0.0, key.value)
+    return (0, key.value, "")

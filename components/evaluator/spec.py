@@ -1,0 +1,43 @@
+"""The interface of SequenceEvaluator: what goes in, what comes out, under which names."""
+
+from tfx.types import component_spec, standard_artifacts
+
+EXAMPLES = "examples"
+MODEL = "model"
+BASELINE_MODEL = "baseline_model"
+EVALUATION = "evaluation"
+BLESSING = "blessing"
+
+EXAMPLE_SPLITS = "example_splits"
+SLICES = "slices"
+THRESHOLDS = "thresholds"
+BATCH_SIZE = "batch_size"
+CONFIDENCE = "confidence"
+MIN_TOKENS = "min_tokens"
+CODE_HASH = "code_hash"
+
+
+class SequenceEvaluatorSpec(component_spec.ComponentSpec):
+    """Raw examples, a model, perhaps the last blessed one -> an evaluation and a blessing."""
+
+    PARAMETERS = {
+        EXAMPLE_SPLITS: component_spec.ExecutionParameter(type=str),
+        SLICES: component_spec.ExecutionParameter(type=str),
+        THRESHOLDS: component_spec.ExecutionParameter(type=str),
+        BATCH_SIZE: component_spec.ExecutionParameter(type=int),
+        CONFIDENCE: component_spec.ExecutionParameter(type=float),
+        MIN_TOKENS: component_spec.ExecutionParameter(type=int),
+        CODE_HASH: component_spec.ExecutionParameter(type=str),
+    }
+    INPUTS = {
+        EXAMPLES: component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        MODEL: component_spec.ChannelParameter(type=standard_artifacts.Model),
+        # Empty on the first run, when nothing has been blessed yet.
+        BASELINE_MODEL: component_spec.ChannelParameter(
+            type=standard_artifacts.Model, optional=True
+        ),
+    }
+    OUTPUTS = {
+        EVALUATION: component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
+        BLESSING: component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
+    }

@@ -1,0 +1,249 @@
+"""From reports and thresholds to a verdict. Pure, and there is always a verdict, with reasons.
+
+Two gates are always there: every score of the candidate is finite, and some token has weight. The
+thresholds come on top. TFX's Evaluator writes no blessing at all when no threshold applies; then
+nothing is ever pushed and no baseline is ever found.
+"""
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterator, Sequence
+
+from components.errors import InputError
+from components.evaluator.metrics import (
+    MASKED_TOKEN_LOSS,
+    METRICS,
+    TOKEN_COUNT,
+    TOKEN_WEIGHT,
+    Measurement,
+    SliceReport,
+    overall,
+)
+from components.evaluator.slicing import OVERALL, SliceKey
+
+BASELINE_USED = "used"
+BASELINE_NONE = "none"
+BASELINE_UNUSABLE = "unusable"
+
+EVERY_SLICE = "*"
+MIN, MAX = "min", "max"
+MAX_INCREASE, MAX_DECREASE = "max_increase", "max_decrease"
+_LIMITS = (MIN, MAX, MAX_INCREASE, MAX_DECREASE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Threshold:
+    """One limit on one metric; `kind` is min, max, max_increase or max_decrease (vs. baseline)."""
+
+    metric: str
+    kind: str
+    limit: float
+    every_slice: bool = False
+
+    @property
+    def is_change(self) -> bool:
+        """Whether it limits candidate - baseline rather than the candidate's value."""
+        return self.kind in (MAX_INCREASE, MAX_DECREASE)
+
+    @property
+    def bound(self) -> float:
+        """The limit as a bound on the value, or on candidate - baseline."""
+        return -self.limit if self.kind == MAX_DECREASE else self.limit
+
+    def allows(self, value: float) -> bool:
+        """Whether the value (or difference) keeps to the limit; the limit itself does, NaN not."""
+        return value >= self.bound if self.kind in (MIN, MAX_DECREASE) else value <= self.bound
+
+
+# A finite loss is one that any number bounds: the gate that is always there.
+FINITE_LOSS = Threshold(MASKED_TOKEN_LOSS, MAX, math.inf)
+
+
+@dataclasses.dataclass(frozen=True)
+class Baseline:
+    """Whether there was a model to compare with; `problem` says why it is unusable."""
+
+    status: str = BASELINE_NONE
+    problem: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One checked threshold on one slice."""
+
+    key: SliceKey
+    threshold: Threshold
+    value: float
+    passed: bool
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """Blessed or not; the reasons are the failed checks, or the passed ones when blessed."""
+
+    blessed: bool
+    reasons: tuple[str, ...]
+    notes: tuple[str, ...]
+    baseline: Baseline
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def failures(self) -> tuple[Finding, ...]:
+        """The checks that failed."""
+        return tuple(finding for finding in self.findings if not finding.passed)
+
+
+def parse_thresholds(text: str) -> tuple[Threshold, ...]:
+    """Return the thresholds of a JSON list of objects, one Threshold per limit.
+
+    Raises:
+      InputError: one line per fault, all faults at once.
+    """
+    try:
+        items = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"thresholds: expected a JSON list, got {text!r} ({error})") from None
+    if not isinstance(items, list):
+        raise InputError(f"thresholds: expected a JSON list, got {text!r}")
+    if faults := [fault for index, item in enumerate(items) for fault in _faults(index, item)]:
+        raise InputError("\n".join(faults))
+    return tuple(
+        Threshold(item["metric"], kind, float(item[kind]), item.get("slice") == EVERY_SLICE)
+        for item in items
+        for kind in _LIMITS
+        if kind in item
+    )
+
+
+def _faults(index: int, item: object) -> Iterator[str]:
+    where = f"thresholds[{index}]"
+    if not isinstance(item, dict):
+        yield f"{where}: expected an object, got {item!r}"
+        return
+    if unknown := sorted(set(item) - {"metric", "slice", *_LIMITS}):
+        yield f"{where}: unknown key {unknown[0]!r}, expected metric, slice, {', '.join(_LIMITS)}"
+    if item.get("metric") not in METRICS:
+        yield f"{where}.metric: got {item.get('metric')!r}, expected one of {', '.join(METRICS)}"
+    if item.get("slice") not in (None, EVERY_SLICE):
+        yield f"{where}.slice: got {item['slice']!r}, expected '*' (every slice) or none (overall)"
+    limits = [kind for kind in _LIMITS if kind in item]
+    if not limits:
+        yield f"{where}: no limit, expected at least one of {', '.join(_LIMITS)}"
+    for kind in limits:
+        value = item[kind]
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not math.isfinite(value):
+            yield f"{where}.{kind}: got {value!r}, expected a finite number"
+        elif kind in (MAX_INCREASE, MAX_DECREASE) and value < 0:
+            yield f"{where}.{kind}: got {value!r}, expected a number >= 0"
+
+
+def is_gated(report: SliceReport, min_tokens: int) -> bool:
+    """Return whether `slice: *` thresholds judge this slice: overall always, else by its tokens."""
+    return report.key == OVERALL or report.candidate[TOKEN_COUNT].value >= max(min_tokens, 1)
+
+
+def decide(
+    reports: Sequence[SliceReport],
+    thresholds: Sequence[Threshold],
+    *,
+    min_tokens: int,
+    baseline: Baseline,
+    non_finite_key: str = "",
+    notes: Sequence[str] = (),
+) -> Verdict:
+    """Return the verdict on the candidate.
+
+    Args:
+      reports: the slices, overall among them.
+      thresholds: what to check; checks of change are skipped, and noted, without a baseline value.
+      min_tokens: smaller slices are reported, not judged.
+      baseline: whether the reports hold one, and if not why.
+      non_finite_key: an example whose candidate score is not finite; empty if there is none.
+      notes: notes to carry along.
+    """
+    told = [*notes, *_baseline_notes(reports, thresholds, baseline)]
+    findings = [_check_finite(overall(reports), non_finite_key)]
+    small = 0
+    for report in reports:
+        gated = is_gated(report, min_tokens)
+        small += not gated
+        for threshold in thresholds:
+            if not gated or not (threshold.every_slice or report.key == OVERALL):
+                continue
+            if threshold.is_change and baseline.status != BASELINE_USED:
+                continue
+            finding = _check(report, threshold)
+            told += [] if finding else [_uncompared(report, threshold)]
+            findings += [finding] if finding else []
+    if small and any(threshold.every_slice for threshold in thresholds):
+        told.append(f"{small} slice(s) with fewer than {max(min_tokens, 1)} tokens: not judged")
+    failed = [finding.text for finding in findings if not finding.passed]
+    reasons = failed or [finding.text for finding in findings]
+    return Verdict(not failed, tuple(reasons), tuple(told), baseline, tuple(findings))
+
+
+def _check_finite(report: SliceReport, non_finite_key: str) -> Finding:
+    loss = report.candidate[MASKED_TOKEN_LOSS]
+    if non_finite_key:
+        # A score other than the loss may be the one that is not finite; then the loss has a value.
+        reason = loss.absent or "an example has a non-finite score"
+        text = f"{reason}, for instance example {non_finite_key}"
+    elif loss.absent:
+        text = f"{MASKED_TOKEN_LOSS} has no value on the evaluated examples: {loss.absent}"
+    else:
+        text = f"{MASKED_TOKEN_LOSS} is finite in every example"
+    passed = not non_finite_key and not loss.absent
+    return Finding(report.key, FINITE_LOSS, loss.value, passed, text)
+
+
+def _check(report: SliceReport, threshold: Threshold) -> Finding | None:
+    """Return the finding; None where the baseline has no value to compare with."""
+    name = f"{threshold.metric} ({report.key.label})"
+    ours = report.candidate[threshold.metric]
+    if ours.absent:
+        text = f"{name} has no value: {ours.absent}"
+        return Finding(report.key, threshold, math.nan, False, text)
+    if threshold.is_change and report.baseline[threshold.metric].absent:
+        return None
+    measured = report.diff[threshold.metric] if threshold.is_change else ours
+    passed = threshold.allows(measured.value)
+    text = f"{name} {_statement(threshold, measured, passed)}"
+    if threshold.is_change:
+        text += f" ({ours.value:.6g}, baseline {report.baseline[threshold.metric].value:.6g})"
+    return Finding(report.key, threshold, measured.value, passed, text)
+
+
+def _statement(threshold: Threshold, measured: Measurement, passed: bool) -> str:
+    upper = threshold.kind in (MAX, MAX_INCREASE)
+    sign = ("<=" if upper else ">=") if passed else (">" if upper else "<")
+    prefix = "changed by " if threshold.is_change else "is "
+    plus = "+" if threshold.is_change else ""
+    return f"{prefix}{measured.value:{plus}.6g}, {sign} {threshold.bound:{plus}.6g}"
+
+
+def _uncompared(report: SliceReport, threshold: Threshold) -> str:
+    reason = report.baseline[threshold.metric].absent
+    return (
+        f"{threshold.metric} ({report.key.label}): {threshold.kind} not checked, "
+        f"the baseline has no value: {reason}"
+    )
+
+
+def _baseline_notes(
+    reports: Sequence[SliceReport], thresholds: Sequence[Threshold], baseline: Baseline
+) -> Iterator[str]:
+    ignored = sum(threshold.is_change for threshold in thresholds)
+    suffix = f": {ignored} threshold(s) on the change are not checked" if ignored else ""
+    if baseline.status == BASELINE_NONE:
+        yield f"no baseline model{suffix}"
+    elif baseline.status == BASELINE_UNUSABLE:
+        yield f"the baseline model cannot be used, {baseline.problem}{suffix}"
+    else:
+        report = overall(reports)
+        for name in (TOKEN_COUNT, TOKEN_WEIGHT):
+            if report.diff[name].value:
+                ours, theirs = report.candidate[name].value, report.baseline[name].value
+                yield f"the models' {name} differs: {ours:.10g}, baseline {theirs:.10g}"

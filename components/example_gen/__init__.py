@@ -1,0 +1,1 @@
+"""ExampleGen: reads the user's files, checks every row, writes raw tf.Examples per split."""

@@ -1,0 +1,59 @@
+"""The TFX component ExampleGen."""
+
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.types import channel_utils, standard_artifacts
+
+from components.artifacts import IngestReport
+from components.example_gen.executor import Executor
+from components.example_gen.request import parse_request
+from components.example_gen.spec import EXAMPLES, INGEST_REPORT, ExampleGenSpec
+
+
+class ExampleGen(base_beam_component.BaseBeamComponent):
+    """Reads the input files, checks every row, writes raw tf.Examples per split.
+
+    Outputs: `examples` (Examples) and `ingest_report` (IngestReport, `report.json`).
+    """
+
+    SPEC_CLASS = ExampleGenSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
+
+    def __init__(
+        self,
+        *,
+        input_base: str,
+        format: str,
+        columns: str,
+        fingerprint: str,
+        spans: str = "[]",
+        aligned: str = "[]",
+        split: str = '{"train": 9, "eval": 1}',
+        split_by: str = "[]",
+        delimiter: str = ",",
+        max_bad_rows: int = 0,
+        code_hash: str = "",
+    ) -> None:
+        """Take the parameters that `spec.ExampleGenSpec` describes.
+
+        Raises:
+          InputError: a parameter is not what it should be (the files are not looked at).
+        """
+        parameters = {
+            "input_base": input_base,
+            "spans": spans,
+            "format": format,
+            "columns": columns,
+            "aligned": aligned,
+            "split": split,
+            "split_by": split_by,
+            "delimiter": delimiter,
+            "max_bad_rows": max_bad_rows,
+            "fingerprint": fingerprint,
+            "code_hash": code_hash,
+        }
+        parse_request(parameters)
+        outputs = {
+            EXAMPLES: channel_utils.as_channel([standard_artifacts.Examples()]),
+            INGEST_REPORT: channel_utils.as_channel([IngestReport()]),
+        }
+        super().__init__(spec=ExampleGenSpec(**parameters, **outputs))

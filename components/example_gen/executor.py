@@ -1,0 +1,122 @@
+"""Adapter between TFX and the ingesting code."""
+
+import json
+import os
+from typing import Any
+
+import apache_beam as beam
+import tensorflow as tf
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base import base_beam_executor
+from tfx.proto import example_gen_pb2
+from tfx.types import artifact, artifact_utils
+
+from components.errors import InputError
+from components.example_gen import ingest, outcome
+from components.example_gen.files import Listing, fingerprint, input_files
+from components.example_gen.request import IngestRequest, parse_request
+from components.example_gen.spec import EXAMPLES, INGEST_REPORT, REPORT_FILE
+
+_WORK_FOLDER = ".parts"
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Runs one unit of files per Beam element; names the shards once all is known to be well."""
+
+    _beam_pipeline_args: list[str]
+
+    def __init__(self, context: base_beam_executor.BaseBeamExecutor.Context | None = None) -> None:
+        """Take TFX's context; where it names no Beam runner, FnApiRunner is used."""
+        super().__init__(context)
+        # Beam's own default downloads and runs a binary.
+        if not any(argument.startswith("--runner") for argument in self._beam_pipeline_args):
+            self._beam_pipeline_args = [*self._beam_pipeline_args, "--runner=FnApiRunner"]
+
+    def Do(
+        self,
+        input_dict: dict[str, list[artifact.Artifact]],
+        output_dict: dict[str, list[artifact.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Read, check, split and write; leaves no examples behind when it raises.
+
+        Raises:
+          InputError: the input is bad; every problem is one line.
+        """
+        del input_dict
+        request = parse_request(exec_properties)
+        examples = artifact_utils.get_single_instance(output_dict[EXAMPLES])
+        report_uri = artifact_utils.get_single_uri(output_dict[INGEST_REPORT])
+        folder = os.path.join(examples.uri, _WORK_FOLDER)
+        listing = _unchanged_listing(request)
+        try:
+            report = self._ingest(listing, request, folder=folder, examples_uri=examples.uri)
+        except BaseException:
+            _remove_output(examples.uri, request)
+            raise
+        finally:
+            _remove(folder)
+        tf.io.gfile.makedirs(report_uri)
+        with tf.io.gfile.GFile(os.path.join(report_uri, REPORT_FILE), "w") as stream:
+            stream.write(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+        _describe(examples, request, listing)
+
+    def _ingest(
+        self, listing: Listing, request: IngestRequest, *, folder: str, examples_uri: str
+    ) -> dict[str, Any]:
+        _remove(folder)
+        tf.io.gfile.makedirs(folder)
+        units = ingest.plan_units(listing.files)
+        with self._make_beam_pipeline() as pipeline:
+            (
+                pipeline
+                | "Units" >> beam.Create(units)
+                | "SpreadUnits" >> beam.Reshuffle()
+                | "ReadCheckWrite" >> beam.Map(ingest.run_unit, request=request, folder=folder)
+            )
+        results = ingest.collect(folder)
+        ingest.check_complete(units, results)
+        files = [file for result in results for file in result.files]
+        if _list(request) != listing:
+            raise InputError(f"{request.input_base}: changed while it was read; run again")
+        outcome.raise_bad_rows(files, request)
+        outcome.raise_empty_splits(files, request)
+        parts = ingest.publish(
+            [part for result in results for part in result.parts],
+            folder=folder,
+            examples_uri=examples_uri,
+        )
+        return outcome.make_report(files, parts=parts, unread=listing.unread, request=request)
+
+
+def _list(request: IngestRequest) -> Listing:
+    return input_files(request.input_base, request.spans, request.format, split=request.split)
+
+
+def _unchanged_listing(request: IngestRequest) -> Listing:
+    listing = _list(request)
+    if request.fingerprint and fingerprint(listing.files) != request.fingerprint:
+        raise InputError(f"{request.input_base}: changed while the run was starting; run again")
+    return listing
+
+
+def _remove(folder: str) -> None:
+    if tf.io.gfile.exists(folder):
+        tf.io.gfile.rmtree(folder)
+
+
+def _remove_output(examples_uri: str, request: IngestRequest) -> None:
+    for split in request.split.names:
+        _remove(os.path.join(examples_uri, f"Split-{split}"))
+
+
+def _describe(examples: artifact.Artifact, request: IngestRequest, listing: Listing) -> None:
+    """Set the properties that TFX's own ExampleGen sets, and the list of spans."""
+    spans = sorted({file.span for file in listing.files})
+    examples.split_names = artifact_utils.encode_split_names(list(request.split.names))
+    examples.span = spans[-1]
+    examples.set_int_custom_property("span", spans[-1])
+    examples.set_string_custom_property("spans", json.dumps(spans))
+    examples.set_string_custom_property("input_fingerprint", request.fingerprint)
+    examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
+    examples_utils.set_file_format(examples, "tfrecords_gzip")

@@ -1,0 +1,46 @@
+"""ExampleGen's interface: the names and types of its parameters and outputs."""
+
+from tfx.types import standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+
+from components.artifacts import IngestReport
+
+EXAMPLES = "examples"
+INGEST_REPORT = "ingest_report"
+REPORT_FILE = "report.json"
+
+
+class ExampleGenSpec(ComponentSpec):
+    """Scalars and JSON strings only: lists and dictionaries do not survive the Vertex compiler.
+
+    input_base: a folder, or a folder pattern with {SPAN}: "data/span-{SPAN}".
+    spans: JSON list of the spans to read; "[]" without {SPAN}, which is span 0.
+    format: jsonl, csv, parquet or tfrecord.
+    columns: JSON {name: kind}; kinds in `columns.py`, with "?" when optional.
+    aligned: JSON list of groups of list columns that are equally long in every row.
+    split: JSON {name: hash buckets} or {name: file name pattern}.
+    split_by: JSON list of the columns that are hashed; "[]" means all configured columns.
+    delimiter: CSV only.
+    max_bad_rows: so many bad rows are left out, listed and counted; one more fails the run.
+    fingerprint: `files.fingerprint` of the input, so that edited files are no cache hit.
+    code_hash: of the code that ingests, for the same reason.
+    """
+
+    PARAMETERS = {
+        "input_base": ExecutionParameter(type=str),
+        "spans": ExecutionParameter(type=str),
+        "format": ExecutionParameter(type=str),
+        "columns": ExecutionParameter(type=str),
+        "aligned": ExecutionParameter(type=str),
+        "split": ExecutionParameter(type=str),
+        "split_by": ExecutionParameter(type=str),
+        "delimiter": ExecutionParameter(type=str),
+        "max_bad_rows": ExecutionParameter(type=int),
+        "fingerprint": ExecutionParameter(type=str),
+        "code_hash": ExecutionParameter(type=str),
+    }
+    INPUTS: dict[str, ChannelParameter] = {}
+    OUTPUTS = {
+        EXAMPLES: ChannelParameter(type=standard_artifacts.Examples),
+        INGEST_REPORT: ChannelParameter(type=IngestReport),
+    }

@@ -1,0 +1,254 @@
+"""The Beam pipeline with a real SavedModel, against a NumPy oracle that knows the raw rows."""
+
+import hashlib
+import json
+import math
+
+import numpy as np
+import pytest
+
+from components.errors import InputError
+from components.evaluator.evaluation import EvaluationRequest, evaluate
+from components.evaluator.scoring import ModelError, check_signature
+from components.evaluator.slicing import OVERALL, SliceKey
+from components.evaluator.validation import parse_thresholds
+
+
+@pytest.fixture(scope="module")
+def rows(make_row):
+    rng = np.random.default_rng(7)
+    made = []
+    for index in range(150):
+        size = int(rng.integers(0, 12))
+        made.append(
+            make_row(
+                losses=tuple(rng.exponential(2.0, size).astype(np.float32).tolist()),
+                weights=tuple(rng.choice([0.0, 0.5, 1.0, 2.0], size).tolist()),
+                correct=tuple(rng.integers(0, 2, size).tolist()),
+                lang=["de", "en", ""][index % 3],
+                grade=index % 4,
+            )
+        )
+    # A slice whose every token has weight 0.
+    return [*made, make_row((1.0, 2.0), (0.0, 0.0), (1, 1), lang="eo", grade=0)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("evaluation")
+
+
+@pytest.fixture(scope="module")
+def model(folder, make_model):
+    return make_model(folder / "model")
+
+
+@pytest.fixture(scope="module")
+def worse(folder, make_model):
+    return make_model(folder / "worse", scale=1.25)
+
+
+@pytest.fixture(scope="module")
+def examples(folder, rows, make_examples):
+    return make_examples(folder / "examples" / "data.gz", rows)
+
+
+def oracle(rows, scale=1.0):
+    """Straight from the rows, token by token, in float64."""
+    loss = weight = correct = right = count = size = zero = 0.0
+    for row in rows:
+        scored = list(zip(row.losses, row.weights, row.correct, strict=True))
+        weight += sum(w for _, w, _ in scored)
+        loss += scale * math.fsum(x * w for x, w, _ in scored)
+        correct += sum(w * c for _, w, c in scored)
+        count += sum(w > 0 for _, w, _ in scored)
+        if any(w > 0 for _, w, _ in scored):
+            right += all(c for _, w, c in scored if w > 0)
+            size += 4 * len(scored)
+        else:
+            zero += 1
+    counts = {
+        "token_count": count,
+        "token_weight": weight,
+        "example_count": len(rows),
+        "zero_weight_examples": zero,
+    }
+    if not weight:
+        return counts
+    return counts | {
+        "masked_token_loss": loss / weight,
+        "perplexity": math.exp(loss / weight),
+        "token_accuracy": correct / weight,
+        "sequence_accuracy": right / (len(rows) - zero),
+        "loss_per_byte": loss / size / math.log(2),
+    }
+
+
+def run(request, make_pipeline):
+    return {report.key: report for report in evaluate(request, make_pipeline).reports}
+
+
+def values(measured):
+    return {name: item.value for name, item in measured.items() if not item.absent}
+
+
+COLUMNS = ("lang", "grade", "target_length")
+
+
+def test_every_slice_equals_the_oracle(tmp_path, rows, model, worse, examples, make_pipeline):
+    request = EvaluationRequest((examples,), model, worse, str(tmp_path), COLUMNS, batch_size=32)
+    reports = run(request, make_pipeline)
+    members = {OVERALL: rows}
+    for row in rows:
+        length = sum(weight > 0 for weight in row.weights)
+        bucket = ["0", "1-4", "5-8", "9-16"][np.searchsorted([0, 4, 8], length)]
+        for column, value in (
+            ("lang", row.lang or "(none)"),
+            ("grade", row.grade),
+            ("target_length", bucket),
+        ):
+            members.setdefault(SliceKey(column, value), []).append(row)
+    assert set(reports) == set(members)
+    for key, chosen in members.items():
+        # float32 in the model, float64 here.
+        assert values(reports[key].candidate) == pytest.approx(oracle(chosen), rel=2e-7), key
+        assert values(reports[key].baseline) == pytest.approx(oracle(chosen, 1.25), rel=2e-7), key
+    empty = reports[SliceKey("lang", "eo")].candidate
+    assert empty["masked_token_loss"].absent == "no token has weight > 0"
+    assert empty["zero_weight_examples"].value == 1
+
+
+def test_batches_files_and_order_change_nothing(
+    tmp_path, rows, model, worse, examples, make_examples, make_pipeline
+):
+    pieces = [rows[140:], rows[3:50][::-1], rows[:3], rows[50:140]]
+    files = [
+        make_examples(tmp_path / "pieces" / f"{index}.gz", piece)
+        for index, piece in enumerate(pieces)
+    ]
+    whole = run(
+        EvaluationRequest((examples,), model, worse, str(tmp_path / "a"), COLUMNS, batch_size=500),
+        make_pipeline,
+    )
+    split = run(
+        EvaluationRequest(tuple(files), model, worse, str(tmp_path / "b"), COLUMNS, batch_size=7),
+        make_pipeline,
+    )
+    assert list(whole) == list(split)
+    for key, report in whole.items():
+        for side in ("candidate", "baseline", "diff"):
+            for name, item in getattr(report, side).items():
+                other = getattr(split[key], side)[name]
+                assert (other.value, other.low, other.high) == pytest.approx(
+                    (item.value, item.low, item.high), rel=1e-11, abs=1e-13, nan_ok=True
+                ), (key, side, name)
+    assert whole[OVERALL].diff["masked_token_loss"].has_interval
+
+
+def test_a_second_run_is_bitwise_the_same(tmp_path, model, examples, make_pipeline):
+    for name in "ab":
+        request = EvaluationRequest((examples,), model, None, str(tmp_path / name), COLUMNS)
+        evaluate(request, make_pipeline)
+    first, second = (
+        sorted(map(str, json.loads((tmp_path / name / "sums.json").read_text()))) for name in "ab"
+    )
+    assert first == second
+
+
+def test_a_non_finite_loss_is_named(tmp_path, rows, make_row, model, make_examples, make_pipeline):
+    bad = make_row((math.nan, 1.0), (1.0, 1.0), (1, 1), lang="de")
+    path = make_examples(tmp_path / "bad" / "x.gz", [*rows, bad])
+    thresholds = parse_thresholds('[{"metric": "token_accuracy", "min": 0.0}]')
+    request = EvaluationRequest((path,), model, None, str(tmp_path), ("lang",), thresholds)
+    verdict = evaluate(request, make_pipeline).verdict
+    key = hashlib.blake2b(bad.serialize(), digest_size=16).hexdigest()
+    assert not verdict.blessed
+    assert verdict.reasons == (f"1 example(s) have a non-finite score, for instance example {key}",)
+
+
+def test_poison_at_weight_zero_is_none(tmp_path, make_row, model, make_examples, make_pipeline):
+    # Only the model can leave out the token; the example's sums are what is judged here.
+    good = make_row((1.0,), (1.0,), (1,))
+    path = make_examples(tmp_path / "x.gz", [good, make_row((), (), ())])
+    evaluation = evaluate(EvaluationRequest((path,), model, None, str(tmp_path)), make_pipeline)
+    assert evaluation.verdict.blessed
+    assert evaluation.reports[0].candidate["masked_token_loss"].value == 1.0
+
+
+def test_no_example_is_not_blessed(tmp_path, model, make_examples, make_pipeline):
+    path = make_examples(tmp_path / "none" / "x.gz", [])
+    evaluation = evaluate(EvaluationRequest((path,), model, None, str(tmp_path)), make_pipeline)
+    assert not evaluation.verdict.blessed
+    assert "no token has weight > 0" in evaluation.verdict.reasons[0]
+
+
+CHANGE = parse_thresholds('[{"metric": "masked_token_loss", "max_increase": 0.0}]')
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"drop": ("score",)}, "no signature 'score', it has: other"),
+        ({"drop": ("correct_sum",)}, "score lacks the output(s) correct_sum"),
+        ({"refuse_grade": 3}, "score failed (InvalidArgumentError"),
+    ],
+)
+def test_a_baseline_that_cannot_run_is_a_note(
+    tmp_path, settings, problem, model, examples, make_model, make_pipeline
+):
+    broken = make_model(tmp_path / "broken", **settings)
+    request = EvaluationRequest(
+        (examples,), model, broken, str(tmp_path), thresholds=CHANGE, batch_size=64
+    )
+    evaluation = evaluate(request, make_pipeline)
+    assert evaluation.verdict.blessed
+    assert evaluation.verdict.baseline.status == "unusable"
+    assert problem in evaluation.verdict.notes[0]
+    assert "1 threshold(s) on the change are not checked" in evaluation.verdict.notes[0]
+    assert not evaluation.reports[0].baseline
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"drop": ("score",)}, "candidate model .*: no signature 'score', it has: other"),
+        ({"drop": ("loss_sum", "weight_sum")}, r"lacks the output\(s\) loss_sum, weight_sum"),
+        ({"refuse_grade": 3}, "candidate model .*: score failed .* starts with example [0-9a-f]+"),
+    ],
+)
+def test_a_candidate_that_cannot_run_is_an_error_of_one_line(
+    tmp_path, settings, message, examples, make_model, make_pipeline
+):
+    broken = make_model(tmp_path / "broken", **settings)
+    with pytest.raises(ModelError, match=message) as caught:
+        evaluate(EvaluationRequest((examples,), broken, None, str(tmp_path)), make_pipeline)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_model_at_all(tmp_path):
+    with pytest.raises(ModelError, match="not a SavedModel"):
+        check_signature(str(tmp_path / "nothing"))
+
+
+def test_a_slice_column_of_lists_is_an_error(tmp_path, model, examples, make_pipeline):
+    request = EvaluationRequest((examples,), model, None, str(tmp_path), ("weights",))
+    with pytest.raises(InputError, match=r"^slices: column 'weights' has \d+ values"):
+        evaluate(request, make_pipeline)
+
+
+def test_a_slice_column_that_is_nowhere_is_noted(tmp_path, model, examples, make_pipeline):
+    request = EvaluationRequest((examples,), model, None, str(tmp_path), ("langg",))
+    assert "slice column 'langg' is in no example" in evaluate(request, make_pipeline).verdict.notes
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"batch_size": 0}, "batch_size: got 0, expected at least 1"),
+        ({"confidence": 1.0}, "confidence: got 1.0, expected between 0 and 1"),
+        ({"min_tokens": -1}, "min_tokens: got -1, expected at least 0"),
+    ],
+)
+def test_requests_that_are_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        EvaluationRequest((), "", None, "", **settings)

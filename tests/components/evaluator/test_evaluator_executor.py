@@ -1,0 +1,209 @@
+"""The component as TFX runs it: artifacts in, TFMA's files and a blessing out."""
+
+import json
+import pathlib
+
+import pytest
+import tfx.components  # noqa: F401  (before TFMA)
+from tfx import types
+from tfx.components.util import model_utils
+from tfx.types import artifact_utils, standard_artifacts
+
+from components.errors import InputError
+from components.evaluator.component import SequenceEvaluator
+from components.evaluator.executor import Executor
+
+import tensorflow_model_analysis as tfma  # isort: skip
+
+DEFAULTS = {
+    "example_splits": '["eval"]',
+    "slices": "[]",
+    "thresholds": "[]",
+    "batch_size": 256,
+    "confidence": 0.95,
+    "min_tokens": 1,
+    "code_hash": "",
+}
+THRESHOLDS = [
+    {"metric": "masked_token_loss", "max": 3.0},
+    {"metric": "token_accuracy", "min": 0.25, "slice": "*"},
+    {"metric": "masked_token_loss", "max_increase": 0.005},
+]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory, make_row, make_model, make_examples):
+    """Two spans of raw examples, a good and a worse model."""
+    folder = tmp_path_factory.mktemp("executor")
+    rows = [
+        make_row(
+            (1.0 + index % 3, 2.0), (1.0, 0.5), (1, index % 2), lang="de" if index % 2 else "en"
+        )
+        for index in range(60)
+    ]
+    spans = []
+    for span, piece in enumerate((rows[:20], rows[20:])):
+        artifact = standard_artifacts.Examples()
+        artifact.uri = str(folder / f"span-{span}")
+        artifact.split_names = artifact_utils.encode_split_names(["train", "eval"])
+        make_examples(folder / f"span-{span}" / "Split-eval" / "data_tfrecord-0.gz", piece)
+        spans.append(artifact)
+    models = []
+    for number, scale in ((11, 1.0), (12, 1.25)):
+        artifact = standard_artifacts.Model()
+        artifact.uri = str(folder / f"model-{number}")
+        artifact.id = number
+        make_model(pathlib.Path(artifact.uri), scale=scale)
+        models.append(artifact)
+    return spans, *models
+
+
+def do(folder, spans, model, baselines, **parameters):
+    evaluation = standard_artifacts.ModelEvaluation()
+    blessing = standard_artifacts.ModelBlessing()
+    evaluation.uri, blessing.uri = str(folder / "evaluation"), str(folder / "blessing")
+    Executor().Do(
+        {"examples": spans, "model": [model], "baseline_model": baselines},
+        {"evaluation": [evaluation], "blessing": [blessing]},
+        {**DEFAULTS, **parameters},
+    )
+    return evaluation.uri, blessing
+
+
+def numbers(folder, model_name=None):
+    """{slice key: {metric: value}} of what TFMA reads back."""
+    result = tfma.load_eval_result(folder, model_name=model_name)
+    assert result is not None
+    return {
+        key: {
+            name: float(
+                value["boundedValue"]["value"] if "boundedValue" in value else value["doubleValue"]
+            )
+            for name, value in metrics[""][""].items()
+        }
+        for key, metrics in result.slicing_metrics
+    }
+
+
+def documents(folder):
+    path = pathlib.Path(folder)
+    return (json.loads((path / name).read_text()) for name in ("metrics.json", "verdict.json"))
+
+
+def as_key(item):
+    return ((item["column"], item["value"]),) if item["column"] else ()
+
+
+def test_first_run_without_baseline(tmp_path, world):
+    spans, model, _ = world
+    folder, blessing = do(
+        tmp_path, spans, model, [], slices='["lang"]', thresholds=json.dumps(THRESHOLDS)
+    )
+    metrics, verdict = documents(folder)
+    read = numbers(folder)
+    assert read == {as_key(item): item["candidate"] for item in metrics["slices"]}
+    # 60 rows: Σ w·loss = 120 + 60, Σ w = 90; half the rows get the second token right.
+    assert read[()]["masked_token_loss"] == pytest.approx(2.0, rel=1e-12)
+    assert read[()]["token_accuracy"] == pytest.approx(75 / 90, rel=1e-12)
+    assert read[()]["example_count"] == 60
+    assert read[(("lang", "en"),)]["sequence_accuracy"] == 0.0
+    assert verdict["blessed"]
+    assert not verdict["baseline"]
+    assert verdict["notes"] == ["no baseline model: 1 threshold(s) on the change are not checked"]
+    assert tfma.load_validation_result(folder).validation_ok
+    assert tfma.load_validation_result(folder).rubber_stamp
+    assert model_utils.is_model_blessed(blessing)
+    assert blessing.get_int_custom_property("current_model_id") == 11
+    assert blessing.get_string_custom_property("current_model") == model.uri
+    assert [path.name for path in pathlib.Path(blessing.uri).iterdir()] == ["BLESSED"]
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_against_a_baseline(tmp_path, world, better):
+    spans, first, second = world
+    model, baseline = (first, second) if better else (second, first)
+    folder, blessing = do(
+        tmp_path, spans, model, [baseline], slices='["lang"]', thresholds=json.dumps(THRESHOLDS)
+    )
+    metrics, verdict = documents(folder)
+    for item in metrics["slices"]:
+        diff = {f"{name}_diff": value for name, value in item["diff"].items()}
+        assert numbers(folder, "candidate")[as_key(item)] == item["candidate"] | diff
+        assert numbers(folder, "baseline")[as_key(item)] == item["baseline"]
+    assert numbers(folder) == numbers(folder, "candidate")
+    overall = metrics["slices"][0]
+    change = -0.5 if better else 0.5
+    assert overall["diff"]["masked_token_loss"] == pytest.approx(change, rel=1e-12)
+    low, high = overall["intervals"]["diff"]["masked_token_loss"]
+    assert low < change < high
+    assert verdict["blessed"] is better
+    assert verdict["baseline_status"] == "used"
+    result = tfma.load_validation_result(folder)
+    assert result.validation_ok is better
+    assert not result.missing_slices
+    assert model_utils.is_model_blessed(blessing) is better
+    assert blessing.get_int_custom_property("baseline_model_id") == baseline.id
+    if not better:
+        (failed,) = result.metric_validations_per_slice
+        (failure,) = failed.failures
+        assert failure.metric_key.is_diff
+        assert failure.message == verdict["reasons"][0]
+        assert failure.message == blessing.get_string_custom_property("blessing_message")
+        assert "(overall) changed by +0.5, > +0.005 (2.5, baseline 2)" in failure.message
+        assert [path.name for path in pathlib.Path(blessing.uri).iterdir()] == ["NOT_BLESSED"]
+
+
+def test_only_change_thresholds_and_a_broken_baseline_still_bless(tmp_path, world):
+    spans, model, _ = world
+    broken = standard_artifacts.Model()
+    broken.uri, broken.id = str(tmp_path / "gone"), 5
+    folder, blessing = do(tmp_path, spans, model, [broken], thresholds=json.dumps(THRESHOLDS[2:]))
+    _, verdict = documents(folder)
+    assert model_utils.is_model_blessed(blessing)
+    assert verdict["baseline_status"] == "unusable"
+    assert "not a SavedModel" in verdict["baseline_problem"]
+    assert numbers(folder)[()]["example_count"] == 60
+
+
+def test_a_split_that_is_not_there(tmp_path, world):
+    spans, model, _ = world
+    with pytest.raises(InputError, match=r"no split 'test' in .*, expected one of train, eval"):
+        do(tmp_path, spans, model, [], example_splits='["test"]')
+
+
+def channel(kind):
+    return types.Channel(type=kind)
+
+
+def test_component_has_the_interface_of_the_stock_evaluator():
+    component = SequenceEvaluator(
+        examples=channel(standard_artifacts.Examples),
+        model=channel(standard_artifacts.Model),
+        baseline_model=channel(standard_artifacts.Model),
+        thresholds=json.dumps(THRESHOLDS),
+    )
+    assert component.outputs["blessing"].type is standard_artifacts.ModelBlessing
+    assert component.outputs["evaluation"].type is standard_artifacts.ModelEvaluation
+    assert component.exec_properties == {
+        **DEFAULTS,
+        "thresholds": json.dumps(THRESHOLDS),
+        "min_tokens": 100,
+    }
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"example_splits": "[]"}, "example_splits: expected a JSON list of split names, got"),
+        ({"slices": "lang"}, "slices: expected a JSON list of names, got 'lang'"),
+        ({"thresholds": '[{"metric": "loss", "max": 1}]'}, "metric: got 'loss', expected one of"),
+        ({"confidence": 95.0}, "confidence: got 95.0, expected between 0 and 1"),
+    ],
+)
+def test_bad_parameters_fail_when_the_pipeline_is_made(parameters, message):
+    with pytest.raises(InputError, match=message):
+        SequenceEvaluator(
+            examples=channel(standard_artifacts.Examples),
+            model=channel(standard_artifacts.Model),
+            **parameters,
+        )

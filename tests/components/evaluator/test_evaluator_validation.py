@@ -1,0 +1,193 @@
+"""Thresholds in, verdict and reasons out."""
+
+import json
+import math
+
+import pytest
+
+from components.errors import InputError
+from components.evaluator.metrics import METRICS, Measurement, SliceReport
+from components.evaluator.slicing import OVERALL, SliceKey
+from components.evaluator.validation import (
+    BASELINE_UNUSABLE,
+    BASELINE_USED,
+    Baseline,
+    decide,
+    parse_thresholds,
+)
+
+NONE = Baseline()
+USED = Baseline(BASELINE_USED)
+SMALL, LARGE = SliceKey("lang", "eo"), SliceKey("lang", "de")
+
+
+def measured(loss, accuracy, tokens=1000.0, absent=""):
+    values = dict.fromkeys(METRICS, Measurement(0.0))
+    return values | {
+        "masked_token_loss": Measurement(math.nan if absent else loss, absent=absent),
+        "token_accuracy": Measurement(accuracy),
+        "token_count": Measurement(tokens),
+        "token_weight": Measurement(tokens),
+    }
+
+
+def slice_report(key, ours, theirs=None):
+    if theirs is None:
+        return SliceReport(key, ours)
+    diff = {name: Measurement(ours[name].value - theirs[name].value) for name in METRICS}
+    return SliceReport(key, ours, theirs, diff)
+
+
+WITHOUT = [
+    slice_report(OVERALL, measured(2.0, 0.75)),
+    slice_report(LARGE, measured(1.5, 0.5, tokens=100.0)),
+    slice_report(SMALL, measured(9.0, 0.25, tokens=99.0)),
+]
+WITH = [
+    slice_report(OVERALL, measured(2.0, 0.75), measured(1.875, 0.875)),
+    slice_report(LARGE, measured(1.5, 0.5, tokens=100.0), measured(2.0, 0.25, tokens=100.0)),
+]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "blessed", "reason"),
+    [
+        ({"metric": "masked_token_loss", "max": 2.0}, True, "is 2, <= 2"),
+        ({"metric": "masked_token_loss", "max": 1.99}, False, "(overall) is 2, > 1.99"),
+        ({"metric": "masked_token_loss", "min": 2.5}, False, "(overall) is 2, < 2.5"),
+        ({"metric": "token_accuracy", "min": 0.75}, True, "token_accuracy (overall) is 0.75, >= "),
+        ({"metric": "token_accuracy", "min": 0.76}, False, "(overall) is 0.75, < 0.76"),
+        ({"metric": "token_accuracy", "min": 0.6, "slice": "*"}, False, "(lang=de) is 0.5, < 0.6"),
+        # lang=eo, with 0.25, is below min_tokens.
+        ({"metric": "token_accuracy", "min": 0.5, "slice": "*"}, True, "(lang=de) is 0.5, >= 0.5"),
+    ],
+)
+def test_value_thresholds(threshold, blessed, reason):
+    thresholds = parse_thresholds(json.dumps([threshold]))
+    verdict = decide(WITHOUT, thresholds, min_tokens=100, baseline=NONE)
+    assert verdict.blessed is blessed
+    assert reason in "\n".join(verdict.reasons)
+    assert verdict.notes[0] == "no baseline model"
+    assert bool(verdict.failures) is not blessed
+
+
+@pytest.mark.parametrize(
+    ("threshold", "blessed", "reason"),
+    [
+        ({"metric": "masked_token_loss", "max_increase": 0.125}, True, "changed by +0.125, <= "),
+        (
+            {"metric": "masked_token_loss", "max_increase": 0.1},
+            False,
+            "masked_token_loss (overall) changed by +0.125, > +0.1 (2, baseline 1.875)",
+        ),
+        ({"metric": "token_accuracy", "max_decrease": 0.125}, True, "changed by -0.125, >= -0.125"),
+        ({"metric": "token_accuracy", "max_decrease": 0.1}, False, "changed by -0.125, < -0.1"),
+        ({"metric": "masked_token_loss", "max_decrease": 0.25}, True, "+0.125, >= -0.25"),
+        (
+            {"metric": "masked_token_loss", "max_decrease": 0.25, "slice": "*"},
+            False,
+            "(lang=de) changed by -0.5, < -0.25 (1.5, baseline 2)",
+        ),
+    ],
+)
+def test_change_thresholds(threshold, blessed, reason):
+    thresholds = parse_thresholds(json.dumps([threshold]))
+    verdict = decide(WITH, thresholds, min_tokens=100, baseline=USED)
+    assert verdict.blessed is blessed
+    assert reason in "\n".join(verdict.reasons)
+
+
+CHANGE = parse_thresholds('[{"metric": "masked_token_loss", "max_increase": 0.0}]')
+
+
+@pytest.mark.parametrize(
+    ("baseline", "note"),
+    [
+        (NONE, "no baseline model: 1 threshold(s) on the change are not checked"),
+        (
+            Baseline(BASELINE_UNUSABLE, "old: no signature 'score'"),
+            "the baseline model cannot be used, old: no signature 'score': "
+            "1 threshold(s) on the change are not checked",
+        ),
+    ],
+)
+def test_without_a_usable_baseline_there_is_a_verdict_and_a_note(baseline, note):
+    verdict = decide(WITHOUT, CHANGE, min_tokens=1, baseline=baseline)
+    assert verdict.blessed
+    assert verdict.reasons == ("masked_token_loss is finite in every example",)
+    assert verdict.notes == (note,)
+
+
+def test_a_baseline_without_value_is_a_note():
+    theirs = measured(0.0, 0.5, absent="1 example(s) have a non-finite score")
+    reports = [slice_report(OVERALL, measured(2.0, 0.75), theirs)]
+    verdict = decide(reports, CHANGE, min_tokens=1, baseline=USED)
+    assert verdict.blessed
+    assert verdict.notes == (
+        "masked_token_loss (overall): max_increase not checked, the baseline has no value: "
+        "1 example(s) have a non-finite score",
+    )
+
+
+def test_no_thresholds_still_give_a_verdict():
+    assert decide(WITHOUT, (), min_tokens=1, baseline=NONE).blessed
+    empty = [slice_report(OVERALL, measured(0.0, 0.0, absent="no token has weight > 0"))]
+    verdict = decide(empty, (), min_tokens=1, baseline=NONE)
+    assert not verdict.blessed
+    assert verdict.reasons == (
+        "masked_token_loss has no value on the evaluated examples: no token has weight > 0",
+    )
+
+
+def test_a_non_finite_score_is_not_blessed_whatever_the_thresholds():
+    bad = [slice_report(OVERALL, measured(0, 1.0, absent="3 example(s) have a non-finite score"))]
+    thresholds = parse_thresholds('[{"metric": "token_accuracy", "min": 0.5}]')
+    verdict = decide(bad, thresholds, min_tokens=1, baseline=NONE, non_finite_key="ab12")
+    assert not verdict.blessed
+    assert verdict.reasons == ("3 example(s) have a non-finite score, for instance example ab12",)
+
+
+def test_different_denominators_are_noted():
+    theirs = measured(2.0, 0.75, tokens=990.0)
+    verdict = decide(
+        [slice_report(OVERALL, measured(2.0, 0.75), theirs)], (), min_tokens=1, baseline=USED
+    )
+    assert verdict.notes == (
+        "the models' token_count differs: 1000, baseline 990",
+        "the models' token_weight differs: 1000, baseline 990",
+    )
+
+
+def test_slices_without_tokens_are_never_judged():
+    empty = slice_report(SMALL, measured(0, 0.0, tokens=0.0, absent="no token has weight > 0"))
+    thresholds = parse_thresholds('[{"metric": "masked_token_loss", "max": 3, "slice": "*"}]')
+    verdict = decide([WITHOUT[0], empty], thresholds, min_tokens=0, baseline=NONE)
+    assert verdict.blessed
+    assert "1 slice(s) with fewer than 1 tokens: not judged" in verdict.notes
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[", "thresholds: expected a JSON list, got '\\['"),
+        ("{}", "thresholds: expected a JSON list, got '{}'"),
+        ("[1]", r"thresholds\[0\]: expected an object, got 1"),
+        ('[{"metric": "loss", "max": 1}]', r"\[0\].metric: got 'loss', expected one of masked_"),
+        ('[{"metric": "perplexity"}]', r"\[0\]: no limit, expected at least one of min, max"),
+        ('[{"metric": "perplexity", "maximum": 1}]', "unknown key 'maximum'"),
+        ('[{"metric": "perplexity", "max": "1"}]', "max: got '1', expected a finite number"),
+        ('[{"metric": "perplexity", "max": true}]', "max: got True, expected a finite number"),
+        ('[{"metric": "perplexity", "max": NaN}]', "max: got nan, expected a finite number"),
+        ('[{"metric": "perplexity", "max_increase": -1}]', "got -1, expected a number >= 0"),
+        ('[{"metric": "perplexity", "max": 1, "slice": "de"}]', r"got 'de', expected '\*'"),
+    ],
+)
+def test_thresholds_that_are_refused(text, message):
+    with pytest.raises(InputError, match=message):
+        parse_thresholds(text)
+
+
+def test_all_faults_at_once():
+    with pytest.raises(InputError) as caught:
+        parse_thresholds('[{"metric": "a", "max": 1}, {"metric": "perplexity"}]')
+    assert len(str(caught.value).splitlines()) == 2

@@ -1,0 +1,138 @@
+"""ExampleGen as a TFX component: the executor's `Do` on a folder, and the component's interface."""
+
+import hashlib
+import json
+import pathlib
+
+import pytest
+import tensorflow as tf
+from tfx.components import StatisticsGen  # noqa: F401  (before TFDV: see facts on the import bug)
+from tfx.types import artifact_utils, standard_artifacts
+
+from components.artifacts import IngestReport
+from components.errors import InputError
+from components.example_gen.component import ExampleGen
+from components.example_gen.executor import Executor
+from components.example_gen.files import fingerprint, input_files
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Runs `Do` on `tmp_path/data`, shown as `data`; returns (examples artifact, report)."""
+    monkeypatch.chdir(tmp_path)
+    pathlib.Path("data").mkdir()
+
+    def call(name="out", **parameters):
+        examples, report = standard_artifacts.Examples(), IngestReport()
+        examples.uri, report.uri = str(tmp_path / name / "examples"), str(tmp_path / name / "r")
+        values = {"input_base": "data", "format": "jsonl", "columns": '{"text": "text"}'}
+        values |= {"split": '{"train": 2, "eval": 1}'} | parameters
+        context = Executor.Context(beam_pipeline_args=["--runner=FnApiRunner"])
+        Executor(context).Do({}, {"examples": [examples], "ingest_report": [report]}, values)
+        return examples, json.loads(pathlib.Path(report.uri, "report.json").read_text())
+
+    return call
+
+
+def _write(name, rows):
+    pathlib.Path("data", name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def _digests(examples):
+    return {
+        str(path.relative_to(examples.uri)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(pathlib.Path(examples.uri).rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_writes_what_tfx_reads_and_accounts_for_every_row(run):
+    _write("b.jsonl", [{"text": f"b{n}", "note": n} for n in range(30)])
+    _write("a.jsonl", [{"text": f"a{n}"} for n in range(30)] + [{"text": ""}])
+    pathlib.Path("data/README.md").write_text("hello")
+    examples, report = run(max_bad_rows=1)
+
+    assert artifact_utils.decode_split_names(examples.split_names) == ["train", "eval"]
+    assert examples.get_string_custom_property("payload_format") == "FORMAT_TF_EXAMPLE"
+    assert (examples.span, examples.get_int_custom_property("span")) == (0, 0)
+    first = _digests(examples)
+    assert list(first) == [
+        "Split-eval/data_tfrecord-00000-of-00001.gz",
+        "Split-train/data_tfrecord-00000-of-00001.gz",
+    ]
+    rows = {}
+    for split in ("train", "eval"):
+        (uri,) = artifact_utils.get_split_uris([examples], split)
+        records = tf.data.TFRecordDataset(tf.io.gfile.glob(f"{uri}/*"), "GZIP")
+        rows[split] = len(list(records))
+    assert sum(rows.values()) == 60
+    assert report["splits"] == rows
+    assert (report["rows"], report["bad_rows"], report["spans"]) == (60, 1, {"0": 60})
+    assert report["unconfigured_columns"] == {"note": 30}
+    assert report["unread_files"] == ["data/README.md"]
+    assert report["first_bad_rows"] == [
+        "data/a.jsonl:31: column 'text': got an empty string, expected text"
+    ]
+    assert [(file["path"], file["rows"], file["bad"]) for file in report["files"]] == [
+        ("data/a.jsonl", 30, 1),
+        ("data/b.jsonl", 30, 0),
+    ]
+
+    again, _ = run(name="again", max_bad_rows=1)
+    assert _digests(again) == first
+
+
+def test_all_bad_rows_are_told_at_once_sorted_and_nothing_is_left(run, tmp_path):
+    _write("b.jsonl", [{"text": "x"}, {"text": 1}])
+    _write("a.jsonl", [{"text": None} for _ in range(25)])
+    pathlib.Path("data/c.jsonl.gz").write_text("no gzip")
+    with pytest.raises(InputError) as caught:
+        run()
+    lines = str(caught.value).splitlines()
+    assert lines[:2] == [
+        "data/a.jsonl:1: column 'text': got null, expected text",
+        "data/a.jsonl:2: column 'text': got null, expected text",
+    ]
+    assert len(lines) == 21
+    assert lines[20] == (
+        "data: the first 20 are listed; got 26 bad rows and 1 unusable files, "
+        "expected at most 0 bad rows (data.max_bad_rows)"
+    )
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
+
+
+def test_a_damaged_file_is_never_left_out(run):
+    _write("a.jsonl", [{"text": f"a{n}"} for n in range(30)])
+    pathlib.Path("data/b.jsonl.gz").write_text("no gzip")
+    with pytest.raises(InputError, match=r"data/b\.jsonl\.gz: got a file that is not gzip"):
+        run(max_bad_rows=1000)
+
+
+def test_a_split_without_rows_is_refused(run, tmp_path):
+    _write("a.jsonl", [{"text": "a"}])
+    with pytest.raises(InputError, match=r"data: got no row for split 'eval' \(of 1: train 1,"):
+        run(split='{"train": 1000, "eval": 1}')
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
+
+
+def test_files_that_changed_since_the_start_are_refused(run):
+    _write("a.jsonl", [{"text": f"a{n}"} for n in range(30)])
+    digest = fingerprint(input_files("data", [], "jsonl").files)
+    run(fingerprint=digest)
+    _write("a.jsonl", [{"text": f"b{n}"} for n in range(30)])
+    with pytest.raises(InputError, match="data: changed while the run was starting; run again"):
+        run(fingerprint=digest)
+
+
+def test_the_component_takes_scalars_and_checks_them():
+    component = ExampleGen(
+        input_base="data", format="csv", columns='{"text": "text"}', fingerprint="f"
+    )
+    assert {type(value) for value in component.exec_properties.values()} == {str, int}
+    assert set(component.outputs) == {"examples", "ingest_report"}
+    with pytest.raises(InputError, match=r"data\.columns: column 'text': got kind 'x'"):
+        ExampleGen(input_base="data", format="csv", columns='{"text": "x"}', fingerprint="f")
+
+
+def test_a_beam_runner_is_always_named():
+    assert "--runner=FnApiRunner" in Executor()._beam_pipeline_args
