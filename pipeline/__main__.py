@@ -102,7 +102,7 @@ def _score(chosen: argparse.Namespace) -> int:
 
 def _generate(chosen: argparse.Namespace) -> int:
     from pipeline.config import load_config
-    from pipeline.sample_data import generate
+    from pipeline.generate_command import generate
 
     return generate(load_config(chosen.config), chosen.span)
 

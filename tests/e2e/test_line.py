@@ -1,0 +1,264 @@
+"""The whole line through BeamDagRunner: a first run, an unchanged re-run, a run on a new span.
+
+One set of runs is shared by all tests of this module; each test looks at one promise.
+"""
+
+import json
+import os
+import pathlib
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+pytestmark = pytest.mark.pipeline
+
+CONFIG = """
+pipeline: {name: small, root: runs}
+task: seq2seq
+data:
+  path: data/span-{SPAN}
+  generator: {name: numbers, rows: 900, seed: 3}
+  extra_columns: {digits: integer}
+  split: {train: 5, eval: 1}
+  max_source_length: 20
+  max_target_length: 26
+transform: {source_tokenizer: character, target_tokenizer: whitespace}
+model: {family: gru, units: 48}
+batch: {size: 32}
+train: {epochs: 8, learning_rate: 0.01, schedule: cosine}
+eval:
+  slices: [digits, target_length]
+  thresholds:
+    - {metric: token_accuracy, min: 0.3}
+    - {metric: masked_token_loss, max_increase: 0.0}
+"""
+BEFORE_EVALUATION = [
+    "ExampleGen",
+    "StatisticsGen",
+    "SchemaGen",
+    "StoppingExampleValidator",
+    "VocabularyGen",
+    "SequenceTransform",
+    "SequenceTrainer",
+]
+
+
+@dataclass
+class Line:
+    folder: pathlib.Path
+    first: object
+    again: object
+    new_span: object
+
+    def output(self, run, component: str, name: str) -> pathlib.Path:
+        return pathlib.Path(run.record["outputs"][component][name])
+
+
+@pytest.fixture(scope="module")
+def line(tokenline, tmp_path_factory) -> Line:
+    folder = tmp_path_factory.mktemp("line")
+    (folder / "pipeline_config.yaml").write_text(CONFIG)
+    first = tokenline("run", cwd=folder)
+    again = tokenline("run", cwd=folder)
+    assert tokenline("generate", "--span", "2", cwd=folder).code == 0
+    return Line(folder, first, again, tokenline("run", cwd=folder))
+
+
+def eval_rows(run) -> list[bytes]:
+    """Serialized raw examples of the run's eval split."""
+    folder = pathlib.Path(run.record["outputs"]["ExampleGen"]["examples"]) / "Split-eval"
+    files = [str(path) for path in sorted(folder.iterdir())]
+    return list(tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator())
+
+
+def overall(run, model: str = "candidate") -> dict[str, float]:
+    return run.record["metrics"]["slices"][0][model]
+
+
+def model_of(run):
+    folder = pathlib.Path(run.record["outputs"]["SequenceTrainer"]["model"]) / "Format-Serving"
+    return tf.saved_model.load(str(folder))
+
+
+def test_first_run_executes_every_component_and_pushes_a_blessed_model(line) -> None:
+    assert line.first.code == 0, line.first.out + line.first.err
+    states = line.first.states()
+    assert [states[name] for name in BEFORE_EVALUATION] == ["done"] * 7
+    assert states["SequenceEvaluator"] == states["VersionPusher"] == "done"
+    assert line.first.record["verdict"]["blessed"]
+    assert (line.folder / "runs/small/serving/1/saved_model.pb").exists()
+
+
+def test_terminal_shows_components_the_table_and_where_things_are(line) -> None:
+    out = line.first.out
+    for shown in [*BEFORE_EVALUATION, "loss/token", "blessed", "runs/small/serving/1", "log.txt"]:
+        assert shown in out
+    assert "useful tokens/s" in out
+    assert "s left" in out
+    assert line.first.err == ""
+    assert "WARNING" not in out
+
+
+def test_unchanged_rerun_is_cached_up_to_the_trainer_and_pushes_nothing_new(line) -> None:
+    assert line.again.code == 0, line.again.out
+    states = line.again.states()
+    assert [states[name] for name in BEFORE_EVALUATION] == ["cached"] * 7
+    assert line.again.record["pushed"] == line.first.record["pushed"]
+    baseline = overall(line.again, "baseline")
+    assert baseline["masked_token_loss"] == overall(line.first)["masked_token_loss"]
+
+
+def test_new_span_is_read_and_compared_with_the_last_blessed_model(line) -> None:
+    assert line.new_span.code == 0, line.new_span.out
+    assert line.new_span.record["spans"] == [2]
+    assert line.new_span.states()["SequenceTrainer"] == "done"
+    assert line.new_span.record["verdict"]["baseline"]
+    assert line.new_span.record["pushed"].endswith("serving/2")
+
+
+def test_vocabulary_is_extended_and_no_id_moves(line) -> None:
+    def tokens(run) -> list[str]:
+        folder = line.output(run, "VocabularyGen", "vocabulary")
+        return [json.loads(row)["token"] for row in (folder / "target.jsonl").open()]
+
+    old, new = tokens(line.first), tokens(line.new_span)
+    assert new[: len(old)] == old
+    assert "million" in new
+    assert "million" not in old
+
+
+def test_one_number_in_training_evaluation_and_scoring(line, tokenline) -> None:
+    validation = line.first.record["history"]["validation"]["masked_token_loss"]
+    evaluated = overall(line.first)["masked_token_loss"]
+    assert evaluated == pytest.approx(validation, rel=1e-6)
+
+    rows = [tf.train.Example.FromString(row) for row in eval_rows(line.first)]
+    text = "".join(
+        json.dumps(
+            {name: row.features.feature[name].bytes_list.value[0].decode() for name in names}
+        )
+        + "\n"
+        for row in rows
+        for names in [("source", "target")]
+    )
+    scored = tokenline(
+        "score", "--model", "runs/small/serving/1", cwd=line.folder, text=text
+    ).out.splitlines()
+    sums = [json.loads(row) for row in scored]
+    loss = sum(row["loss_sum"] for row in sums) / sum(row["weight_sum"] for row in sums)
+    assert loss == pytest.approx(evaluated, rel=1e-6)
+
+
+def test_score_agrees_with_an_independent_oracle(line) -> None:
+    """Per position -log p from the model's own probabilities, summed in float64 NumPy."""
+    scores = model_of(line.first).signatures["score"](tf.constant(eval_rows(line.first)))
+    values = {name: value.numpy().astype(np.float64) for name, value in scores.items()}
+    weighted = (values["position_loss"] * values["position_weight"]).sum(axis=1)
+    np.testing.assert_allclose(values["loss_sum"], weighted, rtol=1e-5)
+    total = values["loss_sum"].sum() / values["weight_sum"].sum()
+    assert overall(line.first)["masked_token_loss"] == pytest.approx(total, rel=1e-6)
+    count = (values["position_weight"] > 0).sum()
+    assert overall(line.first)["token_count"] == count
+
+
+def test_served_model_computes_what_transform_materialised(line) -> None:
+    """No skew: ids, lengths and weights from raw rows equal those on disk."""
+    folder = line.output(line.first, "SequenceTransform", "transformed_examples") / "Split-eval"
+    files = [str(path) for path in sorted(folder.iterdir())]
+    materialised = list(tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator())
+    served = model_of(line.first).signatures["transform_features"](
+        tf.constant(eval_rows(line.first))
+    )
+    assert set(served) == {"targets", "target_lengths", "loss_weights", "inputs", "input_lengths"}
+    for row, serialized in enumerate(materialised):
+        features = tf.train.Example.FromString(serialized).features.feature
+        for name, value in served.items():
+            kind = features[name].WhichOneof("kind")
+            stored = getattr(features[name], kind).value
+            np.testing.assert_array_equal(np.ravel(value[row].numpy()), np.array(stored))
+
+
+def test_greedy_decoding_spells_as_many_as_teacher_forcing_gets_right(line, tokenline) -> None:
+    rows = [tf.train.Example.FromString(row).features.feature for row in eval_rows(line.new_span)]
+    sources = [row["source"].bytes_list.value[0].decode() for row in rows]
+    targets = [row["target"].bytes_list.value[0].decode() for row in rows]
+    predicted = tokenline("predict", cwd=line.folder, text="\n".join(sources)).out.splitlines()
+    right = np.mean([one == other for one, other in zip(predicted, targets, strict=True)])
+    assert right == pytest.approx(overall(line.new_span)["sequence_accuracy"], abs=0.005)
+    assert right > 0.05  # a model that gets nothing right would prove nothing
+
+
+def test_no_number_is_in_both_splits(line) -> None:
+    folder = line.output(line.first, "ExampleGen", "examples")
+    splits = []
+    for split in ("Split-train", "Split-eval"):
+        files = [str(path) for path in (folder / split).iterdir()]
+        rows = tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator()
+        parsed = [tf.train.Example.FromString(row).features.feature for row in rows]
+        splits.append({row["source"].bytes_list.value[0] for row in parsed})
+    assert not splits[0] & splits[1]
+    assert len(splits[0]) + len(splits[1]) == 900
+
+
+def test_token_ledger_balances(line) -> None:
+    for split in line.first.record["ledger"].values():
+        row = split["target"]
+        assert row["tokens_read"] == row["trained"] + row["zero_weight"] + row["truncated"]
+        assert row["trained"] > 0
+
+
+def test_tfma_reads_the_evaluation(line) -> None:
+    import tensorflow_model_analysis as tfma
+    import tfx.components  # noqa: F401  (before TFMA, see facts)
+
+    folder = str(line.output(line.first, "SequenceEvaluator", "evaluation"))
+    metrics = dict(tfma.load_eval_result(folder).slicing_metrics)[()][""][""]
+    loss = metrics["masked_token_loss"]
+    value = loss.get("doubleValue") or loss["boundedValue"]["value"]
+    assert value == pytest.approx(overall(line.first)["masked_token_loss"], rel=1e-12)
+    assert tfma.load_validation_result(folder).validation_ok
+
+
+def test_report_page_is_written_and_made_again(line, tokenline) -> None:
+    page = line.folder / line.new_span.record["report"]
+    before = page.read_text()
+    assert "masked" in before.lower()
+    made = tokenline("report", cwd=line.folder)
+    assert made.code == 0
+    assert page.read_text() == before
+
+
+def test_nothing_listens_off_loopback_and_nothing_is_downloaded(line) -> None:
+    assert line.first.open_ports | line.new_span.open_ports == set()
+    log = (line.folder / line.first.record["log"]).read_text(errors="replace")
+    assert "prism" not in log.lower()
+    assert not os.path.exists(line.folder / "runs/small/artifacts/_wheels")
+
+
+def test_bad_row_deep_in_the_data_is_one_line_and_exit_2(line, tokenline, tmp_path) -> None:
+    (tmp_path / "pipeline_config.yaml").write_text(CONFIG)
+    (tmp_path / "data/span-1").mkdir(parents=True)
+    rows = [{"source": str(n), "target": f"number {n}", "digits": 1} for n in range(200)]
+    rows[150]["target"] = ["a", "list"]
+    file = tmp_path / "data/span-1/rows.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    failed = tokenline("run", cwd=tmp_path)
+    assert failed.code == 2
+    assert "data/span-1/rows.jsonl:151" in failed.err
+    assert "column 'target'" in failed.err
+    assert "Traceback" not in failed.out + failed.err
+    assert len(failed.err.strip().splitlines()) == 1
+
+
+def test_committed_schema_that_the_data_break_stops_the_run(line, tokenline, tmp_path) -> None:
+    schema = line.output(line.first, "SchemaGen", "schema") / "schema.pbtxt"
+    (tmp_path / "schema.pbtxt").write_text(schema.read_text().replace("digits", "digitz"))
+    config = CONFIG.replace("  max_source", "  schema: schema.pbtxt\n  max_source", 1)
+    (tmp_path / "pipeline_config.yaml").write_text(config.replace("rows: 900", "rows: 60"))
+    failed = tokenline("run", cwd=tmp_path)
+    assert failed.code == 2, failed.out + failed.err
+    assert "digits" in failed.err
+    assert "train split" in failed.err
+    assert not list(tmp_path.glob("runs/small/artifacts/SequenceTrainer/*/*"))
