@@ -4,7 +4,7 @@ Every example is in exactly one batch of an epoch; the last batch of an epoch ma
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -85,7 +85,7 @@ def _records(files: Sequence[str]) -> tf.data.Dataset:
     return tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
 
 
-def _parser(lengths: features.Lengths):
+def _parser(lengths: features.Lengths) -> Callable[[tf.Tensor], Batch]:
     spec = features.feature_spec(lengths)
     return lambda serialized: tf.io.parse_example(serialized, spec)
 

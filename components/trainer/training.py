@@ -131,33 +131,26 @@ class Objective:
     def minimised(self, batch: batching.Batch) -> tuple[tf.Tensor, LossSum]:
         """(the loss to differentiate, the plain loss's sums) of a training batch."""
         logits = self._model.logits(self._model.hidden(self.inputs(batch), training=True))
-        plain = self._sums(logits, batch, "token_mean")
+        plain = self._sums(logits, batch, LossOptions())
         if self._loss == LossOptions():
             return plain.mean, plain
-        smoothed = self._sums(
-            logits,
-            batch,
-            self._loss.reduction,
-            label_smoothing=self._loss.label_smoothing,
-            z_loss=self._loss.z_loss,
-        )
+        smoothed = self._sums(logits, batch, self._loss)
         return smoothed.mean, plain
 
     def plain(self, batch: batching.Batch) -> LossSum:
         """(sum w l, sum w) without dropout, smoothing or z-loss: the number that is reported."""
         logits = self._model.logits(self._model.hidden(self.inputs(batch), training=False))
-        return self._sums(logits, batch, "token_mean")
+        return self._sums(logits, batch, LossOptions())
 
-    def _sums(
-        self, logits: tf.Tensor, batch: batching.Batch, reduction: str, **options: float
-    ) -> LossSum:
+    def _sums(self, logits: tf.Tensor, batch: batching.Batch, loss: LossOptions) -> LossSum:
         return sequence_loss_sum(
             logits,
             batch[features.TARGETS],
             batch[features.LOSS_WEIGHTS],
-            reduction=reduction,
+            reduction=loss.reduction,
             target_lengths=batch[features.TARGET_LENGTHS],
-            **options,
+            label_smoothing=loss.label_smoothing,
+            z_loss=loss.z_loss,
         )
 
 
@@ -185,7 +178,7 @@ class _Loop:
         started = time.monotonic()
         window = _Window()
         for step, batch in enumerate(batches, start=1):
-            window.add(*self._train_step(batch))
+            window.add(*self._step(batch, step))
             last = step == self._steps
             if last or step % self._options.log_steps == 0 or step % self._evaluate_every == 0:
                 loss = self._close(window, history, step)
@@ -198,6 +191,17 @@ class _Loop:
         history.seconds = time.monotonic() - started
         history.validation = {"masked_token_loss": history.points[-1].validation_loss or math.nan}
         return history
+
+    def _step(self, batch: batching.Batch, step: int) -> tuple[tf.Tensor, ...]:
+        try:
+            return self._train_step(batch)
+        except tf.errors.InvalidArgumentError as error:
+            # The loss says which example is not finite; TensorFlow adds where in the graph.
+            reason = error.message.split("\n")[0]
+            raise FloatingPointError(f"step {step}: {reason}; {self._advice()}") from error
+
+    def _advice(self) -> str:
+        return f"lower train.learning_rate (now {self._options.learning_rate:g}) or set train.clip_norm"
 
     def evaluate(self, batches: tf.data.Dataset) -> float:
         """The masked per-token loss over all batches: sums first, one division."""
@@ -224,10 +228,7 @@ class _Loop:
         history.useful_tokens += window.useful
         history.padded_positions += window.positions
         if not math.isfinite(loss):
-            raise FloatingPointError(
-                f"the training loss is {loss} at step {step}: lower train.learning_rate "
-                f"(now {self._options.learning_rate:g}) or set train.clip_norm"
-            )
+            raise FloatingPointError(f"step {step}: the training loss is {loss}; {self._advice()}")
         return loss
 
     def _line(self, history: History, step: int, started: float) -> str:
