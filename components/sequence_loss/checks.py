@@ -1,0 +1,120 @@
+"""What the losses refuse, and how they say it.
+
+Static shapes are checked while tracing (`ValueError`; dtypes `TypeError`). Dimensions known only at
+run time, target ids and non-finite losses are checked in the graph (the error is
+`tf.errors.InvalidArgumentError`, as from TensorFlow's own kernels). XLA drops assertions: there an
+out-of-range id gives NaN, and `nonfinite_examples` is the flag to return.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+
+def describe(tensor: tf.Tensor) -> str:
+    """Dtype and static shape for an error message, for instance `float32 [3, ?, 10]`."""
+    rank = tensor.shape.rank
+    if rank is None:
+        return f"{tensor.dtype.name} of unknown rank"
+    return f"{tensor.dtype.name} [{', '.join('?' if d is None else str(d) for d in tensor.shape)}]"
+
+
+def require_logits(logits: Any) -> tf.Tensor:
+    """Logits (or probabilities) as a floating tensor `[B, T, V]`, else ValueError, TypeError."""
+    if logits is None:
+        raise TypeError("logits: got None, expected a floating tensor [B, T, V]")
+    logits = tf.convert_to_tensor(logits)
+    if logits.shape.rank != 3:
+        raise ValueError(f"logits: got {describe(logits)}, expected rank 3: [B, T, V]")
+    if not logits.dtype.is_floating:
+        raise TypeError(f"logits: got {describe(logits)}, expected a floating dtype")
+    return logits
+
+
+def require_targets(targets: Any, logits: tf.Tensor) -> tf.Tensor:
+    """Integer ids `[B, T]` or a distribution `[B, T, V]` over the classes of `logits`."""
+    if targets is None:
+        raise TypeError("targets: got None, expected ids [B, T] or probabilities [B, T, V]")
+    targets = tf.convert_to_tensor(targets)
+    if targets.shape.rank not in (2, 3):
+        raise ValueError(
+            f"targets: got {describe(targets)}, expected ids [B, T] or probabilities [B, T, V]"
+            f" for logits {describe(logits)}"
+        )
+    if targets.shape.rank == 2 and not targets.dtype.is_integer:
+        raise TypeError(f"targets: got {describe(targets)}, expected integer ids [B, T]")
+    return require_same_shape("targets", targets, logits, dims=targets.shape.rank)
+
+
+def require_weights(weights: Any, logits: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    """Weights `[B, T]` cast to `dtype`; None means 1 everywhere. Nothing is broadcast."""
+    if weights is None:
+        return tf.ones(tf.shape(logits)[:2], dtype)
+    weights = tf.convert_to_tensor(weights)
+    if not (weights.dtype.is_floating or weights.dtype.is_integer or weights.dtype.is_bool):
+        raise TypeError(f"weights: got {describe(weights)}, expected a real or bool dtype")
+    return tf.cast(require_same_shape("weights", weights, logits, dims=2), dtype)
+
+
+def require_lengths(lengths: Any, logits: tf.Tensor) -> tf.Tensor:
+    """Lengths `[B]`, integer and not negative."""
+    lengths = tf.convert_to_tensor(lengths)
+    if not lengths.dtype.is_integer:
+        raise TypeError(f"target_lengths: got {describe(lengths)}, expected integers [B]")
+    lengths = require_same_shape("target_lengths", lengths, logits, dims=1)
+    what = "target_lengths: negative length"
+    return raise_where((lengths < 0)[:, tf.newaxis], lengths[:, tf.newaxis], what)[:, 0]
+
+
+def require_same_shape(name: str, tensor: tf.Tensor, logits: tf.Tensor, *, dims: int) -> tf.Tensor:
+    """`tensor`, whose shape must be that of the first `dims` dimensions of `logits`."""
+    expected = logits.shape[:dims]
+    if tensor.shape.rank != dims or not tensor.shape.is_compatible_with(expected):
+        axes = ", ".join("BTV"[:dims])
+        raise ValueError(
+            f"{name}: got {describe(tensor)}, expected [{axes}] of logits {describe(logits)}"
+        )
+    if tensor.shape.is_fully_defined() and expected.is_fully_defined():
+        return tensor
+    # Unknown dimensions would broadcast in silence: [B, 1] weights times [B, T] losses.
+    got, want = tf.shape(tensor), tf.shape(logits)[:dims]
+    message = [f"{name}: got shape", got, "expected, from the logits,", want]
+    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(got == want), message)]):
+        return tf.identity(tensor)
+
+
+def in_range(targets: tf.Tensor, vocabulary_size: tf.Tensor) -> tf.Tensor:
+    """Whether each id `[B, T]` names a class: 0 <= id < vocabulary_size. bool `[B, T]`."""
+    return (targets >= 0) & (targets < tf.cast(vocabulary_size, targets.dtype))
+
+
+def raise_where(bad: tf.Tensor, values: tf.Tensor, what: str) -> tf.Tensor:
+    """`values` `[B, T]`; InvalidArgumentError naming the first place where `bad` `[B, T]` holds."""
+    if tf.executing_eagerly() and not tf.reduce_any(bad):
+        return values
+    width = tf.maximum(tf.shape(bad)[1], 1)
+    order = tf.reshape(tf.range(tf.size(bad)), tf.shape(bad))
+    first = tf.reduce_min(tf.where(bad, order, order.dtype.max))
+    value = tf.reduce_sum(tf.where(order == first, values, tf.zeros([], values.dtype)))
+    row, column = first // width, first % width
+    if tf.executing_eagerly():
+        place = f"example {int(row)}, position {int(column)}, got {value.numpy()}"
+        raise tf.errors.InvalidArgumentError(None, None, f"{what}: {place}")
+    message = [f"{what}: example", row, "position", column, "got", value]
+    with tf.control_dependencies([tf.debugging.Assert(~tf.reduce_any(bad), message)]):
+        return tf.identity(values)
+
+
+def check_finite(losses: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """`losses` `[B, T]` unchanged; an error names the first non-finite one at a non-zero weight.
+
+    Works eagerly and in a `tf.function`. Under `jit_compile=True` assertions do not exist: return
+    `nonfinite_examples(losses, weights)` from the compiled step instead.
+    """
+    bad = (weights != 0) & ~tf.math.is_finite(losses)
+    return raise_where(bad, losses, "non-finite loss at a non-zero weight")
+
+
+def nonfinite_examples(losses: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """bool `[B]`: examples with a non-finite loss at a non-zero weight. No assertion, XLA-safe."""
+    return tf.reduce_any((weights != 0) & ~tf.math.is_finite(losses), axis=1)

@@ -1,0 +1,218 @@
+"""Cross-entropy per token, and the mask that keeps poison out of it.
+
+Shapes: logits `[B, T, V]`, targets `[B, T]` (ids) or `[B, T, V]` (a distribution), weights and
+losses (in nats) `[B, T]`. A position is *live* where its weight is not exactly 0, else *dead*.
+
+Dead positions count for nothing whatever they hold: NaN, +-Inf or an id outside the vocabulary
+changes neither the value nor the gradient by a bit. (TensorFlow 1 multiplied by the weight
+afterwards, and 0 * NaN is NaN.) A dead position with a finite loss keeps that loss, so that the
+gradient with respect to its *weight* is the true one; a dead position without one counts as loss 0.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from components.sequence_loss import checks
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CrossEntropy:
+    """Which per-token loss: the keyword arguments that all functions of this package share.
+
+    Attributes:
+      from_logits: False takes probabilities, used as they are: not clipped, not renormalised.
+      label_smoothing: e in q' = (1 - e) q + e / V, 0 <= e < 1 (Szegedy et al. 2016, section 7).
+        Classes whose logit is -inf are not in the vocabulary: the e is shared among the others.
+      z_loss: z in `loss + z * logsumexp(logits)**2` (Chowdhery et al. 2022, PaLM, section 5).
+      softmax_loss_function: called as `f(labels=[N], logits=[N, V])`, returns `[N]`; N = B * T.
+      call_per_timestep: calls it T times with N = B instead, as TF 1's list functions did.
+    """
+
+    from_logits: bool = True
+    label_smoothing: float = 0.0
+    z_loss: float = 0.0
+    softmax_loss_function: Callable[..., Any] | None = None
+    call_per_timestep: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.label_smoothing < 1.0:
+            raise ValueError(f"label_smoothing: got {self.label_smoothing}, expected 0 <= x < 1")
+        if not self.z_loss >= 0.0:
+            raise ValueError(f"z_loss: got {self.z_loss}, expected >= 0")
+        if self.z_loss and not self.from_logits:
+            raise ValueError("z_loss: needs logits; probabilities have no log-normaliser")
+        shaped = self.label_smoothing or self.z_loss or not self.from_logits
+        if self.softmax_loss_function is not None and shaped:
+            raise ValueError(
+                "softmax_loss_function: replaces the cross-entropy, so label_smoothing, z_loss and"
+                " from_logits=False would be ignored; drop them or apply them in the function"
+            )
+
+
+def token_cross_entropy(
+    logits: Any,
+    targets: Any,
+    *,
+    from_logits: bool = True,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+) -> tf.Tensor:
+    """-sum_v q[b,t,v] * log softmax(logits[b,t])_v: the loss of every token, weights not involved.
+
+    Args:
+      logits: `[B, T, V]`, any float dtype; half precision is computed in float32. -inf is legal at
+        classes that are not the target (a banned class): its gradient is 0.
+      targets: ids, integer `[B, T]` in [0, V), or q itself, `[B, T, V]`; q need not sum to 1.
+      from_logits, label_smoothing, z_loss: see `CrossEntropy`.
+
+    Returns:
+      `[B, T]` in nats, float32 or float64. +inf where the target has probability 0.
+
+    Raises:
+      ValueError, TypeError: wrong rank, shape or dtype.
+      tf.errors.InvalidArgumentError: an id outside [0, V), with its place (under XLA: NaN).
+    """
+    options = CrossEntropy(from_logits=from_logits, label_smoothing=label_smoothing, z_loss=z_loss)
+    logits = checks.require_logits(logits)
+    targets = checks.require_targets(targets, logits)
+    logits = at_least_float32(logits)
+    if targets.shape.rank == 3:
+        return _dense_losses(logits, tf.cast(targets, logits.dtype), options)
+    return _id_losses(logits, targets, tf.ones(tf.shape(targets), tf.bool), options)
+
+
+def masked_token_losses(
+    logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, options: CrossEntropy
+) -> tf.Tensor:
+    """Losses `[B, T]`, finite and without gradient to the logits where the weight is 0.
+
+    A custom function that mixes positions (subtracts their mean, say) lets gradient through there.
+
+    Args are checked tensors (`checks.require_*`); logits float32 or float64, weights of that dtype.
+    """
+    live = weights != 0  # [B, T]
+    if options.softmax_loss_function is not None:
+        losses = _custom_losses(logits, targets, live, options)
+    elif targets.shape.rank == 3:
+        targets = _block_gradient(tf.cast(targets, logits.dtype), live)
+        losses = _dense_losses(_block_gradient(logits, live), targets, options)
+    else:
+        losses = _id_losses(_block_gradient(logits, live), targets, live, options)
+    return tf.where(live | tf.math.is_finite(losses), losses, tf.zeros([], losses.dtype))
+
+
+def at_least_float32(values: tf.Tensor) -> tf.Tensor:
+    """float16 and bfloat16 as float32: sums of many tokens lose all digits in half precision."""
+    return values if values.dtype == tf.float64 else tf.cast(values, tf.float32)
+
+
+def _block_gradient(values: tf.Tensor, live: tf.Tensor) -> tf.Tensor:
+    """`values` `[B, T, V]` unchanged; the gradient is exactly 0 where `live` `[B, T]` is False.
+
+    The same as `tf.where(live, values, tf.stop_gradient(values))` without a forward pass over V.
+    """
+
+    @tf.custom_gradient
+    def identity(x: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            return tf.where(live[..., tf.newaxis], upstream, tf.zeros([], upstream.dtype))
+
+        return tf.identity(x), gradient
+
+    return identity(values)
+
+
+def _id_losses(
+    logits: tf.Tensor, targets: tf.Tensor, live: tf.Tensor, options: CrossEntropy
+) -> tf.Tensor:
+    """Losses `[B, T]` of ids `[B, T]`: no one-hot `[B, T, V]` is made."""
+    targets = targets if targets.dtype in (tf.int32, tf.int64) else tf.cast(targets, tf.int64)
+    size = tf.shape(logits)[-1]
+    valid = checks.in_range(targets, size)  # [B, T]
+    what = "target id outside the vocabulary, [0, V) of the logits, at a non-zero weight"
+    targets = checks.raise_where(live & ~valid, targets, what)
+    safe = tf.where(valid, targets, tf.zeros([], targets.dtype))
+    if options.from_logits:
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=safe, logits=logits)
+    else:
+        losses = -tf.math.log(tf.gather(logits, safe, batch_dims=2))
+    # Where assertions are compiled away (XLA) a bad id must not pass as the loss of id 0.
+    losses = tf.where(valid, losses, tf.constant(float("nan"), losses.dtype))
+    return _regularised(losses, logits, options)
+
+
+def _dense_losses(logits: tf.Tensor, targets: tf.Tensor, options: CrossEntropy) -> tf.Tensor:
+    """Losses `[B, T]` of distributions q `[B, T, V]`, with 0 * log 0 = 0.
+
+    TensorFlow's dense kernel gives NaN for 0 * -inf, and a gradient that is right only when q sums
+    to 1.
+    """
+    if options.from_logits:
+        terms = tf.math.multiply_no_nan(tf.nn.log_softmax(logits), targets)
+    else:
+        terms = tf.math.xlogy(targets, logits)
+    return _regularised(-tf.reduce_sum(terms, axis=-1), logits, options)
+
+
+def _regularised(losses: tf.Tensor, logits: tf.Tensor, options: CrossEntropy) -> tf.Tensor:
+    """Label smoothing and z-loss on top of plain losses `[B, T]`; both are 0 by default."""
+    smoothing = options.label_smoothing
+    if smoothing:
+        losses = (1.0 - smoothing) * losses + smoothing * _uniform_losses(logits, options)
+    if options.z_loss:
+        losses += options.z_loss * tf.square(tf.reduce_logsumexp(logits, axis=-1))
+    return losses
+
+
+def _uniform_losses(logits: tf.Tensor, options: CrossEntropy) -> tf.Tensor:
+    """Cross-entropy `[B, T]` against the uniform distribution over the classes not banned."""
+    floor = -float("inf") if options.from_logits else 0.0
+    allowed = tf.cast(logits != floor, logits.dtype)  # [B, T, V]
+    uniform = tf.math.divide_no_nan(allowed, tf.reduce_sum(allowed, axis=-1, keepdims=True))
+    plain = CrossEntropy(from_logits=options.from_logits)
+    return _dense_losses(logits, tf.stop_gradient(uniform), plain)
+
+
+def _custom_losses(
+    logits: tf.Tensor, targets: tf.Tensor, live: tf.Tensor, options: CrossEntropy
+) -> tf.Tensor:
+    """Losses `[B, T]` of the user's function.
+
+    It sees dead positions too, as in TF 1, but never poison: there a row that is not finite becomes
+    0 and has no gradient, and an id outside [0, V) becomes 0. Live ids are the function's business
+    (a sampled softmax takes hidden states as logits, and ids beyond their width).
+    """
+    logits = _zero_dead_poison(logits, live)
+    if targets.shape.rank == 3:
+        targets = _zero_dead_poison(tf.cast(targets, logits.dtype), live)
+    else:
+        keep = live | checks.in_range(targets, tf.shape(logits)[-1])
+        targets = tf.where(keep, targets, tf.zeros([], targets.dtype))
+    if options.call_per_timestep:
+        steps = zip(tf.unstack(targets, axis=1), tf.unstack(logits, axis=1), strict=True)
+        return tf.stack([_call(options, labels, step) for labels, step in steps], axis=1)
+    shape = tf.shape(logits)
+    flat_targets = tf.reshape(targets, [-1] if targets.shape.rank == 2 else [-1, shape[-1]])
+    losses = _call(options, flat_targets, tf.reshape(logits, [-1, shape[-1]]))
+    return tf.ensure_shape(tf.reshape(losses, shape[:2]), logits.shape[:2])
+
+
+def _zero_dead_poison(values: tf.Tensor, live: tf.Tensor) -> tf.Tensor:
+    """`values` `[B, T, V]` with 0 for the rows that are dead and not finite."""
+    keep = live | tf.reduce_all(tf.math.is_finite(values), axis=-1)
+    return tf.where(keep[..., tf.newaxis], values, tf.zeros([], values.dtype))
+
+
+def _call(options: CrossEntropy, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """The user's function on labels `[N]` (or `[N, V]`) and logits `[N, V]`: must return `[N]`."""
+    assert options.softmax_loss_function is not None
+    losses = tf.convert_to_tensor(options.softmax_loss_function(labels=labels, logits=logits))
+    if losses.shape.rank != 1 or not losses.shape.is_compatible_with(logits.shape[:1]):
+        raise ValueError(
+            f"softmax_loss_function: got {checks.describe(losses)} for logits"
+            f" {checks.describe(logits)}, expected one loss for each row: rank 1"
+        )
+    return tf.cast(losses, logits.dtype)
