@@ -68,7 +68,7 @@ class ServedModel(tf.Module):
         self._objective = Objective(model, request.settings, request.loss)
         # Attributes hold what has variables or tables: tf.Module saves what it can reach.
         self.model = model
-        self.weights = [variable.value for variable in model.variables]
+        self.weights = model.state  # layers in lists are beyond tf.Module's reach
         self.transform_layer = graph.transform_features_layer()
         # Traced once, though two signatures predict: tracing a decoder takes seconds.
         spec = {

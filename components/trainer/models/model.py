@@ -36,15 +36,16 @@ class SequenceModel(keras.Model):
 
     Attributes:
       spec: the ModelSpec that the model was built from.
-      random_states: the states of dropout's random numbers, for an exact resume: held here so that
-        `tf.train.Checkpoint` saves them. Keras's `save_weights` leaves them out.
+      state: holds every variable, dropout's random states too, where TensorFlow can see it: without
+        it `tf.train.Checkpoint(model=model)` silently leaves out all layers that Keras 3 keeps in
+        lists. (Keras's own `save_weights` saves all weights, but not the random states.)
     """
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__(name=spec.task)
         self.spec = spec
         self.body = _BODIES[spec.task, spec.family](spec)
-        self.random_states = tf.Module()
+        self.state = tf.Module()
         self._kernel = None
         if not spec.tie_embeddings:
             self._kernel = self.add_weight(
@@ -108,8 +109,7 @@ def build_model(spec: ModelSpec) -> SequenceModel:
     with _seeded(spec.seed):
         model = SequenceModel(spec)
         model(_small_features(spec))
-    # Dropout's seed generators are out of reach for TensorFlow's checkpoints; here they are not.
-    model.random_states.all = [variable.value for variable in model.non_trainable_variables]
+    model.state.variables_in_order = [variable.value for variable in model.variables]
     return model
 
 

@@ -168,7 +168,6 @@ class RecurrentSeq2Seq(keras.layers.Layer):
         self.attention = LuongAttention(spec.units)
         self.dropout = keras.layers.Dropout(spec.dropout)
         self.states_per_layer = {"gru": 1, "lstm": 2}[spec.family]
-        # One flat list: what stands in nested lists, TensorFlow's checkpoints do not find.
         self.bridge = [
             keras.layers.Dense(spec.units, activation="tanh", name=f"bridge_{index}")
             for index in range(spec.layers * self.states_per_layer)
