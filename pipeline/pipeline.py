@@ -46,7 +46,7 @@ def create_pipeline(
     schema = _schema(config, statistics)
     validator = ours.StoppingExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
-    )
+    ).with_id("ExampleValidator")
     vocabulary = _vocabulary(config, raw, settings, base_vocabulary, input_key)
     vocabulary.add_upstream_node(validator)  # nothing is built on data with anomalies
     transform = ours.SequenceTransform(
@@ -55,7 +55,7 @@ def create_pipeline(
         vocabulary=vocabulary.outputs["vocabulary"],
         settings=settings,
         code_hash=code_hash("transform", "components.sequence_transform"),
-    )
+    ).with_id("Transform")
     trainer = _trainer(config, transform, vocabulary, settings)
     last_blessed = _last_blessed()
     evaluator = _evaluator(config, raw, trainer, last_blessed)
@@ -152,4 +152,4 @@ def _pusher(config: Config, trainer: BaseNode, evaluator: BaseNode) -> BaseNode:
         push_destination=os.path.abspath(config.serving.push_to),
         keep_versions=config.serving.keep_versions,
         code_hash=code_hash("components.pusher"),
-    )
+    ).with_id("Pusher")

@@ -99,7 +99,7 @@ def _record(
 
     outputs = store.run_outputs(run_paths.metadata, tfx_run)
     evaluation = outputs["SequenceEvaluator"]["evaluation"]
-    pushed = os.path.join(outputs["VersionPusher"]["pushed_model"], "pushed_destination.txt")
+    pushed = os.path.join(outputs["Pusher"]["pushed_model"], "pushed_destination.txt")
     record = {
         "pipeline": config.pipeline.name,
         "task": config.task,

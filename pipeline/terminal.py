@@ -4,13 +4,14 @@ Everything else that TFX, TensorFlow and Beam print, from Python and from C++, g
 """
 
 import contextlib
+import ctypes
 import logging
 import os
 import shutil
 import sys
 import time
 from collections.abc import Iterator
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 _QUIET_SECONDS = 5.0  # between two progress lines where they cannot be rewritten
 
@@ -22,7 +23,7 @@ class Terminal:
         self._stream = stream
         self._rewrites = stream.isatty()
         self._open = False
-        self._last = 0.0
+        self._last = float("-inf")
 
     def line(self, text: str = "") -> None:
         """Print a line that stays."""
@@ -64,33 +65,40 @@ class StatusHandler(logging.Handler):
 @contextlib.contextmanager
 def output_to(log: str) -> Iterator[Terminal]:
     """Send file descriptors 1 and 2 to a log file; yields the terminal that they were."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    saved = os.dup(1), os.dup(2)
-    with open(log, "ab") as file, os.fdopen(os.dup(saved[0]), "w") as stream:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-        try:
-            yield Terminal(stream)
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os.dup2(saved[0], 1)
-            os.dup2(saved[1], 2)
-            os.close(saved[0])
-            os.close(saved[1])
+    with (
+        open(log, "ab") as file,
+        _redirected(1, file) as terminal,
+        _redirected(2, file),
+        os.fdopen(os.dup(terminal), "w", encoding=sys.stdout.encoding, errors="replace") as stream,
+    ):
+        yield Terminal(stream)
 
 
 @contextlib.contextmanager
 def silenced() -> Iterator[None]:
     """Drop what is written to file descriptor 2 meanwhile: TensorFlow greets there from C++."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
+    with open(os.devnull, "wb") as nowhere, _redirected(2, nowhere):
+        yield
+
+
+@contextlib.contextmanager
+def _redirected(descriptor: int, file: BinaryIO) -> Iterator[int]:
+    """Point a file descriptor at a file; yields a descriptor of what it was."""
+    _flush()
+    saved = os.dup(descriptor)
+    os.dup2(file.fileno(), descriptor)
+    try:
         try:
-            yield
+            yield saved
         finally:
-            sys.stderr.flush()
-            os.dup2(saved, 2)
-            os.close(saved)
+            _flush()
+    finally:
+        os.dup2(saved, descriptor)
+        os.close(saved)
+
+
+def _flush() -> None:
+    """Write out what Python and C hold back, so that it goes where it was meant to go."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    ctypes.CDLL(None).fflush(None)

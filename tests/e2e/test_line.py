@@ -38,9 +38,9 @@ BEFORE_EVALUATION = [
     "ExampleGen",
     "StatisticsGen",
     "SchemaGen",
-    "StoppingExampleValidator",
+    "ExampleValidator",
     "VocabularyGen",
-    "SequenceTransform",
+    "Transform",
     "SequenceTrainer",
 ]
 
@@ -86,7 +86,7 @@ def test_first_run_executes_every_component_and_pushes_a_blessed_model(line) -> 
     assert line.first.code == 0, line.first.out + line.first.err
     states = line.first.states()
     assert [states[name] for name in BEFORE_EVALUATION] == ["done"] * 7
-    assert states["SequenceEvaluator"] == states["VersionPusher"] == "done"
+    assert states["SequenceEvaluator"] == states["Pusher"] == "done"
     assert line.first.record["verdict"]["blessed"]
     assert (line.folder / "runs/small/serving/1/saved_model.pb").exists()
 
@@ -165,7 +165,7 @@ def test_score_agrees_with_an_independent_oracle(line) -> None:
 
 def test_served_model_computes_what_transform_materialised(line) -> None:
     """No skew: ids, lengths and weights from raw rows equal those on disk."""
-    folder = line.output(line.first, "SequenceTransform", "transformed_examples") / "Split-eval"
+    folder = line.output(line.first, "Transform", "transformed_examples") / "Split-eval"
     files = [str(path) for path in sorted(folder.iterdir())]
     materialised = list(tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator())
     served = model_of(line.first).signatures["transform_features"](

@@ -1,0 +1,79 @@
+"""The closing table, line by line."""
+
+import pytest
+
+from pipeline.summary import closing_table
+
+MEASURED = {
+    "masked_token_loss": 0.12345,
+    "perplexity": 1.13139,
+    "token_accuracy": 0.96789,
+    "sequence_accuracy": 0.5,
+    "token_count": 12345.0,
+}
+
+
+def _record(**changes):
+    record = {
+        "metrics": {"slices": [{"slice": "overall", "candidate": MEASURED}]},
+        "verdict": {"blessed": True, "reasons": ["loss 0.1235 <= 0.2"], "notes": ["no baseline"]},
+        "pushed": "runs/p/serving/3",
+        "report": "runs/p/report.html",
+        "log": "runs/p/log",
+        "seconds": 12.34,
+    }
+    return record | changes
+
+
+def test_a_blessed_run():
+    assert closing_table(_record()) == [
+        "",
+        "                  loss/token  perplexity   token acc     seq acc      tokens",
+        "  overall             0.1235       1.131      96.79%      50.00%      12,345",
+        "",
+        "  blessed",
+        "    loss 0.1235 <= 0.2",
+        "    no baseline",
+        "",
+        "  model   runs/p/serving/3",
+        "  report  runs/p/report.html",
+        "  log     runs/p/log",
+        "  12.3 s in all",
+    ]
+
+
+def test_a_run_that_is_not_blessed_says_so_and_why():
+    verdict = {"blessed": False, "reasons": ["loss too high"], "notes": []}
+    lines = closing_table(_record(verdict=verdict, pushed=None))
+    assert lines[4:7] == ["  NOT blessed", "    loss too high", ""]
+    assert lines[7] == "  model   not pushed"
+
+
+def test_a_metric_without_a_value_is_a_dash():
+    candidate = {name: value for name, value in MEASURED.items() if name != "perplexity"}
+    (row,) = [
+        line
+        for line in closing_table(
+            _record(metrics={"slices": [{"slice": "overall", "candidate": candidate}]})
+        )
+        if line.startswith("  overall")
+    ]
+    assert row.split() == ["overall", "0.1235", "–", "96.79%", "50.00%", "12,345"]
+
+
+def test_columns_line_up_whatever_the_slices_are_called():
+    slices = [
+        {"slice": name, "candidate": MEASURED} for name in ("overall", "a rather long name: 12")
+    ]
+    _, head, *rows = closing_table(_record(metrics={"slices": slices}))[:4]
+    assert len({len(line) for line in (head, *rows)}) == 1
+    assert rows[1].startswith("  a rather long name: 12  ")
+
+
+@pytest.mark.parametrize(("number", "shown", "more"), [(13, 13, None), (14, 13, 1), (40, 13, 27)])
+def test_many_slices_are_cut_and_counted(number, shown, more):
+    slices = [{"slice": f"s{n:02}", "candidate": MEASURED} for n in range(number)]
+    lines = closing_table(_record(metrics={"slices": slices}))
+    assert sum(line.startswith("  s") for line in lines) == shown
+    cut = [line for line in lines if "more" in line]
+    assert cut == ([] if more is None else [f"  … {more} more slices in the report"])
