@@ -19,13 +19,21 @@ def code_hash(*modules: str) -> str:
     """
     state = hashlib.sha256()
     for module in modules:
-        found = importlib.util.find_spec(module)
-        if found is None or found.origin is None:
-            raise ValueError(f"no module named {module!r} to hash")
-        origin = pathlib.Path(found.origin)
-        files = (
-            sorted(origin.parent.rglob("*.py")) if found.submodule_search_locations else [origin]
-        )
+        origin, files = _files(module)
         for file in files:
-            state.update(f"{module}/{file.name}\n".encode() + file.read_bytes())
+            name, content = file.relative_to(origin.parent).as_posix(), file.read_bytes()
+            state.update(f"{module}/{name}:{len(content)}\n".encode() + content)
     return state.hexdigest()[:16]
+
+
+def _files(module: str) -> tuple[pathlib.Path, list[pathlib.Path]]:
+    """A module's own file, and all that count for it, in an order that is the same everywhere."""
+    try:
+        found = importlib.util.find_spec(module)
+    except ModuleNotFoundError:  # of a parent
+        found = None
+    if found is None or found.origin is None:
+        raise ValueError(f"no module named {module!r} to hash")
+    origin = pathlib.Path(found.origin)
+    is_package = found.submodule_search_locations is not None
+    return origin, sorted(origin.parent.rglob("*.py")) if is_package else [origin]

@@ -36,7 +36,7 @@ def base_vocabulary(made: list[MadeVocabulary], key: str, token_identity: str) -
       token_identity: `Settings.token_identity()`; vocabularies with another cannot be extended.
     """
     for earlier in reversed(made):
-        if earlier.input_key == key:
+        if earlier.input_key == key and (not earlier.base or os.path.isdir(earlier.base)):
             return earlier.base
     sizes = {earlier.uri: _size(earlier.uri, token_identity) for earlier in made}
     usable = [earlier for earlier in made if sizes[earlier.uri]]

@@ -21,13 +21,14 @@ def tokenize(values: tf.RaggedTensor, side: Side) -> tf.RaggedTensor:
     Args:
       values: string [B, (N)], the raw column: one text a row (none counts as empty), or the tokens
         themselves where the side is `pretokenized`.
-      side: which tokenizer, and whether to lower-case (Unicode) first.
+      side: which tokenizer, and whether to lower-case (Unicode; bytes that are not UTF-8 become
+        U+FFFD) first.
 
     Returns:
       string [B, (tokens)].
     """
     if side.lowercase:
-        values = tf.ragged.map_flat_values(tf.strings.lower, values, encoding="utf-8")
+        values = tf.ragged.map_flat_values(_lower, values)
     if side.tokenizer == TOKEN_LIST:
         return values
     return _SPLITTERS[side.tokenizer](tf.strings.reduce_join(values, axis=-1))
@@ -41,3 +42,16 @@ def detokenize(tokens: tf.RaggedTensor, side: Side) -> tf.Tensor:
 def byte_counts(tokens: tf.RaggedTensor, side: Side) -> tf.Tensor:
     """UTF-8 bytes [B] of the detokenised text, separators included."""
     return tf.strings.length(detokenize(tokens, side))
+
+
+def _lower(texts: tf.Tensor) -> tf.Tensor:
+    """Texts [N] in lower case."""
+    # tf.strings.lower drops what follows a NUL, so it sees the pieces between them. Joining again
+    # ends each piece with a NUL, the last one too: as an op's `separator` a NUL is dropped.
+    pieces = tf.strings.split(texts, "\0")
+    lowered = tf.ragged.map_flat_values(
+        lambda flat: tf.strings.lower(flat, encoding="utf-8") + "\0", pieces
+    )
+    joined = tf.strings.reduce_join(lowered, axis=-1)
+    lengths = tf.strings.length(joined) - 1
+    return tf.strings.substr(joined, tf.zeros_like(lengths), lengths)

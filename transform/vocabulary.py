@@ -107,6 +107,7 @@ class Vocabularies:
         tf.io.gfile.makedirs(folder)
         for name, side in self.sides.items():
             with tf.io.gfile.GFile(os.path.join(folder, f"{name}.jsonl"), "w") as file:
+                file.write("")  # without a write there is no file, and a side may have no token
                 for offset, token in enumerate(side.tokens):
                     text = token.decode("utf-8", "surrogateescape")
                     file.write(json.dumps({"id": side.first_id + offset, "token": text}) + "\n")
@@ -151,7 +152,13 @@ class Vocabularies:
 
 def _read_side(path: str, facts: dict) -> Vocabulary:
     with tf.io.gfile.GFile(path) as file:
-        tokens = tuple(
-            json.loads(line)["token"].encode("utf-8", "surrogateescape") for line in file
-        )
-    return Vocabulary(tokens, SpecialIds(**facts["special"]), facts["oov_buckets"])
+        rows = [json.loads(line) for line in file]
+    tokens = tuple(row["token"].encode("utf-8", "surrogateescape") for row in rows)
+    side = Vocabulary(tokens, SpecialIds(**facts["special"]), facts["oov_buckets"])
+    for expected, row in enumerate(rows, side.first_id):
+        if row["id"] != expected:
+            raise ValueError(
+                f"{path}: token {row['token']!r} has id {row['id']}, expected {expected}: "
+                "the vocabulary was permuted, truncated or edited since"
+            )
+    return side

@@ -3,13 +3,13 @@
 import os
 from typing import Any
 
+from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx import types
 from tfx.components.example_validator import executor as stock
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils
 
 from components.errors import InputError
-from tensorflow_metadata.proto.v0 import anomalies_pb2
 
 
 class Executor(stock.Executor):
@@ -37,10 +37,12 @@ class Executor(stock.Executor):
 
 def describe(anomalies: anomalies_pb2.Anomalies, split: str) -> list[str]:
     """One line an anomaly: split, column, what is wrong."""
-    lines = [
-        f"{split} split, column {'.'.join(info.path.step) or name!r}: {info.short_description}: {info.description}"
-        for name, info in sorted(anomalies.anomaly_info.items())
-    ]
+    lines = []
+    for name, info in sorted(anomalies.anomaly_info.items()):
+        column = ".".join(info.path.step) or name
+        lines.append(
+            f"{split} split, column {column!r}: {info.short_description}: {info.description}"
+        )
     lines += [
         f"{split} split: {reason.short_description}: {reason.description}"
         for reason in anomalies.dataset_anomaly_info.reason

@@ -8,7 +8,10 @@ from components.pusher import executor, spec
 
 
 class VersionPusher(base_component.BaseComponent):
-    """Pushes to `<push_destination>/<version>` by one rename; the stock Pusher copies file by file in place."""
+    """Pushes to `<push_destination>/<version>` by one rename.
+
+    The stock Pusher copies file by file in place.
+    """
 
     SPEC_CLASS = spec.VersionPusherSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)

@@ -7,6 +7,7 @@ file_system_storage_path_source.cc, AspireLatestVersions.
 
 import hashlib
 import os
+from dataclasses import dataclass
 
 import tensorflow as tf
 
@@ -21,32 +22,63 @@ def push(model: str, destination: str, *, keep: int) -> str:
 
     Returns:
       The version's folder.
+
+    Raises:
+      ValueError: there is no file in `model`.
     """
+    files = _files(model, os.path.join(destination, _STAGING))
+    if not files:
+        raise ValueError(f"{model}: got no file, expected a model")
     found = existing(destination)
-    newest = os.path.join(destination, str(found[-1])) if found else None
-    if newest and digest(newest) == digest(model):
-        return newest
-    version = os.path.join(destination, str(found[-1] + 1 if found else 1))
-    staging = os.path.join(destination, _STAGING)  # not a number: no server looks at it
-    if _gfile.exists(staging):
-        _gfile.rmtree(staging)  # what a killed push left
-    for source, target in _files(model, staging):
-        _gfile.makedirs(os.path.dirname(target))
-        _gfile.copy(source, target)
-        _sync(target)
-    _gfile.rename(staging, version)
+    if found and digest(found[-1].path) == digest(model):
+        return found[-1].path
+    version = os.path.join(destination, str(_next_number(destination)))
+    _stage(files, destination)
+    _gfile.rename(os.path.join(destination, _STAGING), version)
     for old in found[: max(0, len(found) + 1 - keep)]:
-        _gfile.rmtree(os.path.join(destination, str(old)))
+        _gfile.rmtree(old.path)
     return version
 
 
-def existing(destination: str) -> list[int]:
-    """The version numbers in a folder, ascending; an absent folder has none."""
+@dataclass(frozen=True, order=True)
+class Version:
+    """A numbered folder. Its name may have leading zeros."""
+
+    number: int
+    path: str
+
+
+def existing(destination: str) -> list[Version]:
+    """The versions in a folder, ascending; an absent folder has none."""
+    return [found for found in _numbered(destination) if _gfile.isdir(found.path)]
+
+
+def _numbered(destination: str) -> list[Version]:
+    """Whatever has a number for a name."""
     if not _gfile.isdir(destination):
         return []
+    names = [name.rstrip("/") for name in _gfile.listdir(destination)]
     return sorted(
-        int(name.rstrip("/")) for name in _gfile.listdir(destination) if name.rstrip("/").isdigit()
+        Version(int(name), os.path.join(destination, name))
+        for name in names
+        if name.isascii() and name.isdigit()
     )
+
+
+def _next_number(destination: str) -> int:
+    taken = _numbered(destination)
+    return taken[-1].number + 1 if taken else 1
+
+
+def _stage(files: list[tuple[str, str]], destination: str) -> None:
+    """Copy (source, target) pairs into the staging folder. Not a number: no server looks at it."""
+    staging = os.path.join(destination, _STAGING)
+    if _gfile.exists(staging):
+        _gfile.rmtree(staging)  # what a killed push left
+    for source, target in files:
+        _gfile.makedirs(os.path.dirname(target))
+        _gfile.copy(source, target)
+        _sync(target)
 
 
 def digest(folder: str) -> str:

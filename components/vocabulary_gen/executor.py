@@ -75,12 +75,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         }
         lines = [f"{split} split, {line}" for split in splits for line in tallies[split].problems]
         if lines:
-            at_fault = sum(tally.problem_count for tally in tallies.values())
-            raise InputError(
-                "\n".join(
-                    [*lines, f"{at_fault} rows at fault in all"] if at_fault > len(lines) else lines
-                )
-            )
+            found = sum(tally.problem_count for tally in tallies.values())
+            lines += [f"{found} problems in all"] if found > len(lines) else []
+            raise InputError("\n".join(lines))
         return tallies
 
 

@@ -133,9 +133,8 @@ def _positions(found: tf.RaggedTensor, side: Side) -> SideLedger:
 
 def _too_long(found: tf.RaggedTensor, side: Side) -> dict[int, str]:
     return {
-        int(
-            row
-        ): f"column {side.column!r}: got {length} tokens, expected at most {side.room} (data.excess_length: raise)"
+        row: f"column {side.column!r}: got {length} tokens, expected at most {side.room} "
+        "(data.excess_length: raise)"
         for row, length in enumerate(found.row_lengths().numpy())
         if length > side.room
     }
@@ -162,7 +161,8 @@ def _bad_weights(
         ):
             if numbers not in (0, tokens):
                 problems[row] = (
-                    f"column {settings.token_weights!r}: got {numbers} weights for {tokens} tokens, expected one for each"
+                    f"column {settings.token_weights!r}: got {numbers} weights for {tokens} tokens, "
+                    "expected one for each"
                 )
     return problems
 
@@ -171,10 +171,14 @@ def _report(
     tally: Tally, inputs: preprocessing.RawFeatures, settings: Settings, problems: dict[int, str]
 ) -> None:
     """Add problems to the tally, each with the start of its row's text."""
-    side = settings.source or settings.target
-    for row in list(problems)[:SHOWN_PROBLEMS]:
-        values = preprocessing.column(inputs, side.column)[row].numpy().tolist()
-        text = b" ".join(values).decode("utf-8", "replace")
-        excerpt = text if len(text) <= 40 else text[:39] + "…"
-        tally.problems.append(f"row {excerpt!r}: {problems[row]}")
+    if not problems:
+        return
+    rows = preprocessing.column(inputs, (settings.source or settings.target).column).to_list()
+    lines = [f"row {_excerpt(rows[row])!r}: {problem}" for row, problem in problems.items()]
+    tally.problems = sorted(tally.problems + lines)[:SHOWN_PROBLEMS]
     tally.problem_count += len(problems)
+
+
+def _excerpt(values: list[bytes]) -> str:
+    text = b" ".join(values).decode("utf-8", "replace")
+    return text if len(text) <= 40 else text[:39] + "…"

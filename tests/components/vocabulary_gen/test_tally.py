@@ -1,0 +1,229 @@
+"""Counting raw examples: where every token goes, and that counts add up however rows are split."""
+
+import dataclasses
+from collections import Counter
+
+import hypothesis
+import pytest
+import tensorflow as tf
+from hypothesis import strategies as st
+
+from components.vocabulary_gen.tally import SHOWN_PROBLEMS, SideLedger, Tally, count, total
+from transform.settings import Settings, Side
+
+SETTINGS = Settings(
+    "seq2seq",
+    Side("target", "pretokenized", 4),
+    Side("source", "pretokenized", 3, append_eos=False),
+    weights=("mask", "token", "example"),
+    token_weights="token_weight",
+    example_weights="example_weight",
+)
+LEAVES_ROOM = dataclasses.replace(SETTINGS, excess_length="raise")
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A raw example; None leaves the feature out."""
+
+    target: list[bytes]
+    source: list[bytes] = dataclasses.field(default_factory=list)
+    token_weight: list[float] | None = None
+    example_weight: float | None = None
+
+    def serialized(self) -> bytes:
+        example = tf.train.Example()
+        feature = example.features.feature
+        feature["target"].bytes_list.value.extend(self.target)
+        feature["source"].bytes_list.value.extend(self.source)
+        if self.token_weight is not None:
+            feature["token_weight"].float_list.value.extend(self.token_weight)
+        if self.example_weight is not None:
+            feature["example_weight"].float_list.value.append(self.example_weight)
+        return example.SerializeToString()
+
+
+def _count(rows, settings=SETTINGS):
+    return count([row.serialized() for row in rows], settings)
+
+
+WORDS = st.lists(st.sampled_from([b"a", b"b", b"\xff\0", b"", b"\n"]), max_size=6)
+WEIGHT = st.sampled_from([0.0, 0.5, 2.0])
+
+
+@st.composite
+def _row(draw):
+    target = draw(WORDS)
+    weights = st.lists(WEIGHT, min_size=len(target), max_size=len(target))
+    return Row(target, draw(WORDS), draw(st.none() | weights), draw(st.none() | WEIGHT))
+
+
+@st.composite
+def _bad_row(draw):
+    """A good row, or one with a wrong number of weights or a weight that is none."""
+    row = draw(_row())
+    faults = st.sampled_from([float("nan"), float("inf"), -1.0])
+    return draw(
+        st.sampled_from(
+            [
+                row,
+                dataclasses.replace(row, token_weight=[1.0] * (len(row.target) + 1)),
+                dataclasses.replace(row, example_weight=draw(faults)),
+            ]
+        )
+    )
+
+
+@st.composite
+def _split(draw, rows):
+    """Rows in another order and in several parts, some of them perhaps empty."""
+    order = draw(st.permutations(rows))
+    cuts = sorted(draw(st.lists(st.integers(0, len(rows)), max_size=3)))
+    return [order[a:b] for a, b in zip([0, *cuts], [*cuts, len(rows)], strict=True)]
+
+
+def _by_hand(rows, max_length, *, eos):
+    """The target's ledger, position by position."""
+    found = SideLedger(sequences=len(rows))
+    for row in rows:
+        token_weights = row.token_weight or [1.0] * len(row.target)
+        scale = 1.0 if row.example_weight is None else row.example_weight
+        room = max_length - int(eos)
+        kept = [weight * scale for weight in token_weights[:room]] + [scale] * int(eos)
+        found.tokens_read += len(row.target) + int(eos)
+        found.kept += len(kept)
+        found.truncated += max(0, len(row.target) - room)
+        found.trained += sum(weight > 0 for weight in kept)
+        found.zero_weight += sum(weight == 0 for weight in kept)
+    return found
+
+
+@hypothesis.settings(max_examples=40, deadline=None)
+@hypothesis.given(
+    rows=st.lists(_row(), max_size=5), max_length=st.integers(1, 7), eos=st.booleans()
+)
+def test_the_ledger_balances_to_the_token(rows, max_length, eos):
+    target = dataclasses.replace(SETTINGS.target, max_length=max_length, append_eos=eos)
+    tally = _count(rows, dataclasses.replace(SETTINGS, target=target))
+    row = tally.ledger["target"]
+    assert row.tokens_read == row.trained + row.zero_weight + row.truncated
+    assert row.tokens_read == row.kept + row.truncated
+    assert row == _by_hand(rows, max_length, eos=eos)
+    source = tally.ledger["source"]
+    assert (source.kept, source.truncated) == (
+        sum(min(3, len(row.source)) for row in rows),
+        sum(max(0, len(row.source) - 3) for row in rows),
+    )
+    words = [word for row in rows for word in row.target]
+    assert tally.tokens["target"] == Counter(words)  # what trimming cuts is counted, eos is not
+
+
+@hypothesis.settings(max_examples=30, deadline=None)
+@hypothesis.given(data=st.data(), rows=st.lists(_row(), min_size=1, max_size=6))
+def test_the_total_of_any_split_is_the_count_of_the_whole(data, rows):
+    parts = data.draw(_split(rows))
+    assert total(_count(part) for part in parts) == _count(rows)
+
+
+@hypothesis.settings(max_examples=20, deadline=None)
+@hypothesis.given(data=st.data(), rows=st.lists(_bad_row(), min_size=1, max_size=6))
+def test_problems_do_not_depend_on_the_split(data, rows):
+    parts = data.draw(_split(rows))
+    found, whole = total(_count(part) for part in parts), _count(rows)
+    assert (found.problems, found.problem_count) == (whole.problems, whole.problem_count)
+
+
+def test_more_problems_than_are_shown_do_not_depend_on_the_split_either():
+    rows = [Row([b"a"], [b"%02d" % n], example_weight=-1.0) for n in reversed(range(30))]
+    whole = _count(rows)
+    assert len(whole.problems) == SHOWN_PROBLEMS
+    assert whole.problem_count == 30
+    assert "'00'" in whole.problems[0]
+    assert total([_count(rows[:7]), _count(rows[7:])]).problems == whole.problems
+
+
+@hypothesis.given(
+    parts=st.lists(
+        st.builds(
+            Tally,
+            st.dictionaries(
+                st.sampled_from(["source", "target"]),
+                st.dictionaries(st.binary(max_size=4), st.integers(1, 9)).map(Counter),
+            ),
+            st.dictionaries(
+                st.sampled_from(["source", "target"]),
+                st.builds(SideLedger, *[st.integers(0, 9)] * 6),
+            ),
+            st.lists(st.text(max_size=3), max_size=3),
+            st.integers(0, 9),
+        ),
+        max_size=4,
+    )
+)
+def test_tallies_add_up_in_any_grouping_and_survive_json(parts):
+    whole = total(parts)
+    assert Tally.from_json(whole.to_json()) == whole
+    assert total([total(parts[:2]), total(parts[2:])]) == whole
+    assert total([total(parts)]) == whole
+    assert total(reversed(parts)) == whole
+
+
+def test_total_leaves_its_parts_alone():
+    part = _count([Row([b"a"])])
+    before = part.to_json()
+    total([part, part])
+    assert part.to_json() == before
+
+
+def test_characters_are_counted_of_the_tokens_that_are_kept():
+    settings = Settings(
+        "tagging",
+        Side("target", "pretokenized", 3),
+        Side("source", "pretokenized", 3),
+        input_chars=2,
+    )
+    tally = _count([Row([b"N"] * 3, [b"abb", "é".encode(), b"zz"])], settings)
+    assert tally.tokens["characters"] == Counter({b"a": 1, b"b": 1, "é".encode(): 1})
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        (
+            Row([b"a", b"b"], [b"the", b"text"], [1.0]),
+            "row 'the text': column 'token_weight': got 1 weights for 2 tokens, expected one for each",
+        ),
+        (
+            Row([b"a"], [b"t"], [-0.5]),
+            "row 't': column 'token_weight': got the weight -0.5, expected a finite number >= 0",
+        ),
+        (
+            Row([b"a"], [b"t"], None, float("nan")),
+            "row 't': column 'example_weight': got the weight nan, expected a finite number >= 0",
+        ),
+        (
+            Row([b"a"], [b"t"], None, float("inf")),
+            "row 't': column 'example_weight': got the weight inf, expected a finite number >= 0",
+        ),
+        (
+            Row([b"a"] * 4, [b"t" * 41]),
+            f"row '{'t' * 39}…': column 'target': got 4 tokens, expected at most 3 "
+            "(data.excess_length: raise)",
+        ),
+        (
+            Row([b"a"], [b"t"] * 4),
+            "row 't t t t': column 'source': got 4 tokens, expected at most 3 (data.excess_length: raise)",
+        ),
+    ],
+    ids=["number of weights", "negative", "nan", "infinite", "long target", "long source"],
+)
+def test_a_bad_row_is_named(row, expected):
+    good = Row([b"a"], [b"fine"], [1.0], 1.0)
+    tally = _count([good, row, good], LEAVES_ROOM)
+    assert tally.problems == [expected]
+    assert tally.problem_count == 1
+
+
+def test_what_fits_exactly_is_no_problem():
+    row = Row([b"a"] * 3, [b"t"] * 3, [1.0] * 3)
+    assert _count([row], LEAVES_ROOM).problems == []
