@@ -1,0 +1,79 @@
+"""The command line: help, bad arguments, and errors that need no TensorFlow."""
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.__main__ import main
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pipeline_config.yaml").write_text(
+        "pipeline: {name: small}\ntask: lm\ndata: {path: rows}\n"
+    )
+    (tmp_path / "rows").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "--config", "absent.yaml"], "absent.yaml: cannot read the configuration"),
+        (["run"], "rows: no file"),
+        (["report"], "small: no finished run yet"),
+        (["predict"], "runs/small/serving: no pushed model yet"),
+        (["predict", "--model", "rows"], "rows holds no saved_model.pb"),
+        (["generate", "--span", "2"], "data.generator: got none"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(folder, capsys, arguments: list[str], says: str) -> None:
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("tokenline: ")
+    assert says in error
+    assert error.count("\n") == 1
+
+
+def test_no_command_and_unknown_command_show_usage(capsys) -> None:
+    for arguments in ([], ["trian"]):
+        with pytest.raises(SystemExit) as stopped:
+            main(arguments)
+        assert stopped.value.code == 2
+        assert "usage: tokenline" in capsys.readouterr().err
+
+
+def test_two_runs_of_one_pipeline_at_once_are_refused(folder, capsys) -> None:
+    import fcntl
+
+    (folder / "rows" / "a.jsonl").write_text('{"text": "a b"}\n' * 9)
+    (folder / "runs" / "small").mkdir(parents=True)
+    with open(folder / "runs" / "small" / "lock", "w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert main(["run"]) == 2
+    assert "another run of this pipeline is in progress" in capsys.readouterr().err
+    assert not list((folder / "runs" / "small" / "runs").iterdir())
+
+
+def test_help_and_config_errors_load_nothing_heavy(folder) -> None:
+    (folder / "pipeline_config.yaml").write_text("task: lmm\n")
+    code = (
+        "import sys\nfrom pipeline.__main__ import main\n"
+        "code = main(['run'])\n"
+        "heavy = {'tensorflow', 'tfx', 'numpy', 'apache_beam', 'keras'} & set(sys.modules)\n"
+        "print(code, heavy)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={"PYTHONPATH": str(REPOSITORY), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "2 set()\n"
