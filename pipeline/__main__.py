@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 bad input, 3 not blessed.
 """
 
 import argparse
+import os
 import sys
 
 from components.errors import InputError
@@ -26,8 +27,19 @@ def main(arguments: list[str] | None = None) -> int:
         print("tokenline: interrupted; what was finished is kept", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        sys.stderr.close()  # `| head` took what it wanted
+        # `| head` took what it wanted; nothing more may be written there, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def command_line() -> None:
+    """The console script: `main`, and out."""
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if "tensorflow" in sys.modules:
+        os._exit(code)  # all is on disk, and TensorFlow and Beam take seconds to take down
+    sys.exit(code)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -108,4 +120,4 @@ def _generate(chosen: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command_line()

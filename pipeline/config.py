@@ -148,8 +148,7 @@ class LossConfig:
 class BatchConfig:
     """How examples are put together."""
 
-    type: Literal["examples"] = setting("examples", "what size counts")
-    size: int = setting(64, "batch size", ge=1)
+    size: int = setting(64, "examples in a batch", ge=1)
     shuffle_buffer: int = setting(500_000, "examples among which to shuffle", ge=1)
     bucket_multiple: int = setting(8, "lengths are padded up to a multiple of this", ge=1)
 
@@ -169,7 +168,6 @@ class TrainConfig:
     clip_norm: float = setting(1.0, "largest global gradient norm; 0 = no limit", ge=0)
     weight_decay: float = setting(0.0, "adamw: decoupled weight decay", ge=0)
     seed: int = setting(42, "seed of weights, order and dropout", ge=0, le=_LARGEST_SEED)
-    deterministic: bool = setting(True, "same seed, same weights, to the bit")
     log_steps: int = setting(100, "steps between two points of the training curve", ge=1)
     eval_every_epochs: int = setting(1, "epochs between two validations", ge=1)
 

@@ -98,7 +98,6 @@ def _vocabulary(
 
 
 def _trainer(config: Config, transform: BaseNode, vocabulary: BaseNode, settings: str) -> BaseNode:
-    batch = {key: value for key, value in _fields(config.batch).items() if key != "type"}
     train = _fields(config.train) | {"decode_length": config.decode.max_length}
     return ours.SequenceTrainer(
         examples=transform.outputs["transformed_examples"],
@@ -107,7 +106,7 @@ def _trainer(config: Config, transform: BaseNode, vocabulary: BaseNode, settings
         settings=settings,
         model_options=json.dumps(_fields(config.model), sort_keys=True),
         loss_options=json.dumps(_fields(config.loss), sort_keys=True),
-        batch_options=json.dumps(batch, sort_keys=True),
+        batch_options=json.dumps(_fields(config.batch), sort_keys=True),
         train_options=json.dumps(train, sort_keys=True),
         code_hash=code_hash("transform", "components.sequence_loss", "components.trainer"),
     )

@@ -43,7 +43,7 @@ class BatchOptions:
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """Exactly one of `epochs` and `steps` is set. `decode_length`: most positions decoded."""
+    """Exactly one of `epochs` and `steps` is set. The same seed gives the same weights. `decode_length`: most positions decoded."""
 
     epochs: int | None = 10
     steps: int | None = None
@@ -54,7 +54,6 @@ class TrainOptions:
     clip_norm: float | None = 1.0
     weight_decay: float = 0.0
     seed: int = 42
-    deterministic: bool = True
     log_steps: int = 100
     eval_every_epochs: int = 1
     decode_length: int = 100

@@ -109,3 +109,21 @@ def test_compiles_for_vertex(line, tmp_path: pathlib.Path) -> None:
     for name in ("Vocabulary", "TokenLedger", "TrainingHistory", "IngestReport"):
         assert f"components.{name}" in used
         assert getattr(importlib.import_module("components"), name).TYPE_NAME in used
+
+
+def test_every_training_key_of_the_configuration_is_an_option_of_the_trainer() -> None:
+    """The trainer takes the sections as they are: a key that it lacks would be refused at run time."""
+    import dataclasses
+
+    from components.trainer import request
+    from pipeline import config
+
+    pairs = [
+        (config.ModelConfig, request.ModelOptions, set()),
+        (config.LossConfig, request.LossOptions, set()),
+        (config.BatchConfig, request.BatchOptions, set()),
+        (config.TrainConfig, request.TrainOptions, {"decode_length"}),
+    ]
+    for section, options, extra in pairs:
+        keys = {field.name for field in dataclasses.fields(section)}
+        assert {field.name for field in dataclasses.fields(options)} == keys | extra
