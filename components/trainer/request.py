@@ -43,7 +43,10 @@ class BatchOptions:
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """Exactly one of `epochs` and `steps` is set. The same seed gives the same weights. `decode_length`: most positions decoded."""
+    """The optimisation; the same seed gives the same weights.
+
+    Exactly one of `epochs` and `steps` is set. `decode_length`: most positions decoded.
+    """
 
     epochs: int | None = 10
     steps: int | None = None
