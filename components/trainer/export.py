@@ -21,7 +21,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from components.sequence_loss import sequence_loss, token_cross_entropy
+from components.sequence_loss import token_cross_entropy
 from components.trainer import batching, decoding
 from components.trainer.models import SequenceModel
 from components.trainer.request import TrainRequest
@@ -118,8 +118,11 @@ class ServedModel(tf.Module):
         padded = self._transformed(raw)
         batch = batching.trim(padded, 1)
         logits = self.model.logits(self.model.hidden(self._objective.inputs(batch)))
-        sums = _by_example(logits, batch) | self._target_size(raw)
-        return sums | self._by_position(logits, batch)
+        # Not `sequence_loss`, which refuses a loss that is not finite: who evaluates must be able
+        # to say which example it was.
+        losses = token_cross_entropy(logits, batch[features.TARGETS])  # [B, T]
+        sums = _by_example(losses, logits, batch) | self._target_size(raw)
+        return sums | self._by_position(losses, logits, batch)
 
     def _transformed(self, raw: Tensors) -> Tensors:
         transformed = self.transform_layer(raw)
@@ -204,13 +207,12 @@ class ServedModel(tf.Module):
             "target_words": tf.cast(words, tf.float32),
         }
 
-    def _by_position(self, logits: tf.Tensor, batch: Tensors) -> Tensors:
+    def _by_position(self, losses: tf.Tensor, logits: tf.Tensor, batch: Tensors) -> Tensors:
         real = _real(batch)
-        # A weight of 0 hides a position from the loss, but not from whoever looks at it.
-        position_loss = token_cross_entropy(logits, batch[features.TARGETS])
         confidence = tf.exp(tf.reduce_max(tf.nn.log_softmax(logits), axis=-1))
         values = {
-            "position_loss": tf.where(real, position_loss, 0.0),
+            # A weight of 0 hides a position from the sums, but not from whoever looks at it.
+            "position_loss": tf.where(real, losses, 0.0),
             "position_weight": batch[features.LOSS_WEIGHTS],
             "position_correct": _correct(logits, batch),
             "position_confidence": tf.where(real, confidence, 0.0),
@@ -240,12 +242,12 @@ def _correct(logits: tf.Tensor, batch: Tensors) -> tf.Tensor:
     return tf.cast(right & _real(batch), tf.float32)
 
 
-def _by_example(logits: tf.Tensor, batch: Tensors) -> Tensors:
+def _by_example(losses: tf.Tensor, logits: tf.Tensor, batch: Tensors) -> Tensors:
     weights = batch[features.LOSS_WEIGHTS]
     correct = _correct(logits, batch)
     weighted = weights > 0
     wrong = tf.reduce_any(weighted & (correct == 0), axis=1)
-    loss_sum = sequence_loss(logits, batch[features.TARGETS], weights, reduction="per_example_sum")
+    loss_sum = tf.reduce_sum(tf.where(weighted, weights * losses, 0.0), axis=1)
     return {
         "loss_sum": loss_sum,
         "weight_sum": tf.reduce_sum(weights, axis=1),

@@ -1,0 +1,209 @@
+"""The served model: what its signatures say about raw rows, one by one and together."""
+
+import functools
+import json
+
+import apache_beam as beam
+import numpy as np
+import pytest
+import tensorflow as tf
+from apache_beam.options.pipeline_options import PipelineOptions
+from tensorflow_transform import beam as tft_beam
+from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
+
+from components.trainer import export, training
+from components.trainer.models import build_model
+from components.trainer.request import (
+    BatchOptions,
+    LossOptions,
+    ModelOptions,
+    TrainOptions,
+    TrainRequest,
+)
+from transform import preprocessing
+from transform.settings import Settings, Side
+from transform.vocabulary import Vocabularies, Vocabulary
+
+SETTINGS = Settings(
+    task="seq2seq",
+    target=Side("target", "whitespace", 5),
+    source=Side("source", "character", 6),
+    weights=("mask", "token"),
+    token_weights="importance",
+)
+VOCABULARIES = Vocabularies(
+    {
+        "source": Vocabulary((b"1", b"2", b"3")),
+        "target": Vocabulary((b"one", b"two", b"three")),
+    },
+    SETTINGS.token_identity(),
+)
+SPEC = {
+    "source": tf.io.VarLenFeature(tf.string),
+    "target": tf.io.VarLenFeature(tf.string),
+    "importance": tf.io.VarLenFeature(tf.float32),
+}
+ROWS = [
+    ("12", "one two", []),
+    ("123", "one two three", [0.5, 0.0, 2.0]),
+    ("3", "three", []),
+    ("111111111", "one one one one one one", []),  # trimmed on both sides
+]
+
+
+def serialized(source: str, target: str | None = None, importance: list[float] = ()) -> bytes:
+    example = tf.train.Example()
+    example.features.feature["source"].bytes_list.value.append(source.encode())
+    if target is not None:
+        example.features.feature["target"].bytes_list.value.append(target.encode())
+    example.features.feature["importance"].float_list.value.extend(importance)
+    return example.SerializeToString()
+
+
+@pytest.fixture(scope="module")
+def transform_graph(tmp_path_factory) -> str:
+    """A transform graph as Transform writes it."""
+    work = tmp_path_factory.mktemp("transform")
+    VOCABULARIES.write(str(work / "vocabulary"))
+    config = {
+        preprocessing.SETTINGS: SETTINGS.to_json(),
+        preprocessing.VOCABULARY: str(work / "vocabulary"),
+    }
+    function = functools.partial(preprocessing.preprocessing_fn, custom_config=config)
+    metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(SPEC))
+    rows = [{"source": [b"1"], "target": [b"one"], "importance": []}]
+    options = PipelineOptions(["--runner=FnApiRunner"])
+    with beam.Pipeline(options=options) as pipeline, tft_beam.Context(str(work / "tmp")):
+        data = pipeline | beam.Create(rows)
+        _, made = (data, metadata) | tft_beam.AnalyzeAndTransformDataset(function)
+        _ = made | tft_beam.WriteTransformFn(str(work / "graph"))
+    metadata_io.write_metadata(metadata, str(work / "graph" / "metadata"))  # as TFX adds it
+    return str(work / "graph")
+
+
+@pytest.fixture(scope="module")
+def exported(transform_graph, tmp_path_factory):
+    """Export a model, spoilt or not; returns the loaded SavedModel and its folder."""
+
+    def make(*, poison: bool = False):
+        folder = str(tmp_path_factory.mktemp("model") / "Format-Serving")
+        request = TrainRequest(
+            train_files=(),
+            eval_files=(),
+            transform_graph=transform_graph,
+            vocabulary="",
+            serving_folder=folder,
+            settings=SETTINGS,
+            model=ModelOptions(units=8),
+            loss=LossOptions(label_smoothing=0.3),
+            batch=BatchOptions(),
+            train=TrainOptions(decode_length=7),
+        )
+        model = build_model(training.model_spec(request, VOCABULARIES))
+        for variable in model.trainable_variables:
+            if poison and variable.name == "projection_bias":
+                variable.assign(np.full(variable.shape, np.nan))
+        export.export(model, request, VOCABULARIES)
+        return tf.saved_model.load(folder), folder
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def served(exported):
+    return exported()
+
+
+def call(served, signature: str, rows: list) -> dict[str, np.ndarray]:
+    model = served[0]
+    outputs = model.signatures[signature](tf.constant(rows, tf.string))
+    return {name: value.numpy() for name, value in outputs.items()}
+
+
+def test_signatures_are_those_of_the_design(served) -> None:
+    assert set(served[0].signatures) == {
+        "serving_default",
+        "serving_text",
+        "score",
+        "generate",
+        "transform_features",
+    }
+
+
+def test_score_has_the_whole_contract(served) -> None:
+    scores = call(served, "score", [serialized(*row) for row in ROWS])
+    by_example = ["loss_sum", "weight_sum", "token_count", "correct_sum", "sequence_correct"]
+    by_example += ["target_bytes", "target_words"]
+    by_position = [f"position_{name}" for name in ("loss", "weight", "correct", "confidence")]
+    by_position += ["position_region", "target_ids"]
+    shapes = dict.fromkeys(by_example, (4,)) | dict.fromkeys(by_position, (4, 5))
+    assert {name: value.shape for name, value in scores.items()} == shapes
+
+
+def test_score_of_known_rows(served) -> None:
+    scores = call(served, "score", [serialized(*row) for row in ROWS])
+    np.testing.assert_array_equal(
+        scores["target_ids"],
+        [[4, 5, 3, 0, 0], [4, 5, 6, 3, 0], [6, 3, 0, 0, 0], [4, 4, 4, 4, 3]],
+    )
+    np.testing.assert_allclose(
+        scores["position_weight"],
+        [[1, 1, 1, 0, 0], [0.5, 0, 2, 1, 0], [1, 1, 0, 0, 0], [1, 1, 1, 1, 1]],
+    )
+    np.testing.assert_array_equal(scores["position_region"].sum(axis=1), [3, 4, 2, 5])
+    np.testing.assert_allclose(scores["weight_sum"], [3, 3.5, 2, 5])
+    np.testing.assert_allclose(scores["token_count"], [3, 3, 2, 5])
+    # "one two", "one two three", "three", and four times "one": what is kept, in UTF-8 bytes
+    np.testing.assert_allclose(scores["target_bytes"], [7, 13, 5, 15])
+    np.testing.assert_allclose(scores["target_words"], [2, 3, 1, 4])
+    weighted = (scores["position_loss"] * scores["position_weight"]).sum(axis=1)
+    np.testing.assert_allclose(scores["loss_sum"], weighted, rtol=1e-6)
+    assert (scores["position_loss"][1, :4] > 0).all()  # at weight 0 too: it is a real position
+    assert (scores["position_loss"][0, 3:] == 0).all()
+
+
+def test_scores_do_not_depend_on_the_other_rows_of_a_batch(served) -> None:
+    together = call(served, "score", [serialized(*row) for row in ROWS])
+    for index, row in enumerate(ROWS):
+        alone = call(served, "score", [serialized(*row)])
+        for name, value in alone.items():
+            np.testing.assert_allclose(value[0], together[name][index], rtol=2e-6, atol=1e-6)
+
+
+def test_label_smoothing_is_not_in_the_score(served) -> None:
+    """Smoothing 0.3 over 7 classes would add to a loss whose target has probability p."""
+    scores = call(served, "score", [serialized("1", "one")])
+    sure = scores["position_correct"][0, :2] == 1
+    exact = -np.log(scores["position_confidence"][0, :2])
+    assert sure.any() or (scores["position_loss"][0, :2] > exact).all()
+    np.testing.assert_allclose(scores["position_loss"][0, :2][sure], exact[sure], rtol=1e-5)
+
+
+def test_rows_without_the_target_are_served(served) -> None:
+    by_example = call(served, "serving_default", [serialized("12"), serialized("")])
+    by_text = call(served, "serving_text", ["12", ""])
+    generated = call(served, "generate", ["12", ""])
+    for name in ("text", "ids", "lengths", "log_probability"):
+        np.testing.assert_array_equal(by_example[name], by_text[name])
+        np.testing.assert_array_equal(by_example[name], generated[name])
+    assert by_text["ids"].shape == (2, 7)
+
+
+@pytest.mark.parametrize("signature", ["serving_default", "serving_text", "score"])
+def test_an_empty_batch_is_served(served, signature: str) -> None:
+    assert all(len(value) == 0 for value in call(served, signature, []).values())
+
+
+def test_a_loss_that_is_not_finite_is_returned_and_not_raised(exported) -> None:
+    """Who evaluates must be able to say which example it was."""
+    scores = call(exported(poison=True), "score", [serialized(*row) for row in ROWS])
+    assert np.isnan(scores["loss_sum"]).all()
+    np.testing.assert_allclose(scores["weight_sum"], [3, 3.5, 2, 5])
+
+
+def test_the_model_says_what_it_was_made_from(served) -> None:
+    with open(f"{served[1]}/assets.extra/tokenline.json") as file:
+        facts = json.load(file)
+    assert facts["task"] == "seq2seq"
+    assert facts["vocabulary_hash"] == VOCABULARIES.digest
+    assert facts["settings"] == json.loads(SETTINGS.to_json())
