@@ -1,23 +1,38 @@
 """A hash of source code, so that editing it invalidates TFX's cache.
 
 TFX names executors and user functions by dotted path, and a path does not change when the code
-behind it does. Every component of ours therefore takes a `code_hash` parameter.
+behind it does. Every component of ours therefore takes a `code_hash` parameter. The libraries that do
+the work count as well: another TensorFlow is another result.
 """
 
 import hashlib
+import importlib.metadata
 import importlib.util
 import pathlib
 
+_LIBRARIES = (
+    "apache-beam",
+    "keras",
+    "keras-hub",
+    "numpy",
+    "tensorflow",
+    "tensorflow-transform",
+    "tfx",
+)
+
 
 def code_hash(*modules: str) -> str:
-    """Hash of the Python files of the named modules; a package counts with everything below it.
+    """Hash of the named modules' Python files and of the versions of the libraries beneath them.
+
+    A package counts with everything below it.
 
     Nothing is imported but the parents of the named modules.
 
     Raises:
       ValueError: there is no such module.
     """
-    state = hashlib.sha256()
+    versions = [f"{name}=={importlib.metadata.version(name)}" for name in _LIBRARIES]
+    state = hashlib.sha256("\n".join(versions).encode())
     for module in modules:
         origin, files = _files(module)
         for file in files:

@@ -20,9 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return chosen.command(chosen)
     except InputError as error:
-        for line in str(error).split("\n"):
-            print(f"tokenline: {line}", file=sys.stderr)
-        return _BAD_INPUT
+        return _refuse(str(error))
     except KeyboardInterrupt:
         print("tokenline: interrupted; what was finished is kept", file=sys.stderr)
         return 130
@@ -30,6 +28,18 @@ def main(arguments: list[str] | None = None) -> int:
         # `| head` took what it wanted; nothing more may be written there, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if not error.filename:
+            raise
+        return _refuse(f"{os.fsdecode(error.filename)}: {error.strerror}")
+
+
+def _refuse(problems: str) -> int:
+    """Say what is wrong, a line each, with paths as they are seen from here."""
+    here = os.getcwd() + os.sep
+    for line in problems.split("\n"):
+        print(f"tokenline: {line.replace(here, '')}", file=sys.stderr)
+    return _BAD_INPUT
 
 
 def command_line() -> None:

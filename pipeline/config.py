@@ -24,7 +24,7 @@ MetricName = Literal[
     "perplexity",
     "token_accuracy",
     "sequence_accuracy",
-    "loss_per_byte",
+    "bits_per_byte",
     "token_count",
     "token_weight",
     "example_count",

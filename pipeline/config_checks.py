@@ -30,7 +30,7 @@ _BOUNDS = ("max", "min", "max_increase", "max_decrease")
 # The metrics that get better by what the bound forbids.
 _BETTER = {
     "max_increase": ("token_accuracy", "sequence_accuracy"),
-    "max_decrease": ("masked_token_loss", "perplexity", "loss_per_byte"),
+    "max_decrease": ("masked_token_loss", "perplexity", "bits_per_byte"),
 }
 _GENERATED = {"source": "source", "target": "target"}
 _GENERATED_EXTRA = {"digits": ("integer", "integer?")}

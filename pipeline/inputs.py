@@ -1,7 +1,7 @@
 """What a run reads, settled before anything heavy is imported: spans, files, their fingerprint."""
 
-import dataclasses
 import json
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,11 +41,9 @@ def _generate_first_span(config: Config) -> None:
     generator = config.data.generator
     assert generator is not None
     folder = config.data.path.replace(files.SPAN, "1")
-    try:
-        found = files.list_spans(config.data.path)
-    except InputError:
-        found = []  # the folder of all spans is not there yet
-    if not found:
+    # What holds the span folders; where it is not there yet, no span can be.
+    parent = os.path.dirname(config.data.path[: config.data.path.index(files.SPAN)]) or "."
+    if not os.path.isdir(parent) or not files.list_spans(config.data.path):
         sample_data.write_span(folder, 1, rows=generator.rows, seed=generator.seed)
 
 
@@ -64,7 +62,8 @@ def _wanted_spans(config: Config) -> tuple[int, ...]:
 def _example_gen_parameters(config: Config, spans: tuple[int, ...]) -> dict[str, Any]:
     data = config.data
     return {
-        "input_base": data.path,
+        # Absolute: where a command is called from must not change what is cached.
+        "input_base": os.path.abspath(data.path),
         "spans": json.dumps(list(spans)),
         "format": data.format,
         "columns": json.dumps(_column_kinds(config)),
@@ -104,8 +103,3 @@ def _aligned(config: Config) -> list[list[str]]:
     if config.transform.target_tokenizer == TOKEN_LIST and "weights" in columns:
         roles = [*(roles or ["target" if config.task == "seq2seq" else "text"]), "weights"]
     return [[columns[role] for role in roles]] if roles else []
-
-
-def as_dict(inputs: RunInputs) -> dict[str, Any]:
-    """For the record of a run."""
-    return dataclasses.asdict(inputs)

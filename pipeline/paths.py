@@ -1,6 +1,7 @@
 """Where a pipeline keeps what it makes, below `pipeline.root`."""
 
 import datetime
+import itertools
 import os
 from dataclasses import dataclass
 
@@ -28,6 +29,10 @@ class RunPaths:
         return os.path.join(self.pipeline, "metadata.db")
 
     @property
+    def schemas(self) -> str:
+        return os.path.join(self.pipeline, "schemas")
+
+    @property
     def lock(self) -> str:
         return os.path.join(self.pipeline, "lock")
 
@@ -52,13 +57,16 @@ def new_run(config: Config) -> RunPaths:
     """Paths of a run that starts now; makes its folder."""
     started = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     folder = pipeline_folder(config)
-    run_id, attempt = started, 1
-    while os.path.exists(os.path.join(folder, "runs", run_id)):
-        attempt += 1
-        run_id = f"{started}-{attempt}"
-    paths = RunPaths(folder, run_id)
-    os.makedirs(paths.run)
-    return paths
+    for attempt in itertools.count(1):
+        paths = RunPaths(folder, started if attempt == 1 else f"{started}-{attempt}")
+        try:
+            os.makedirs(paths.run)
+        except FileExistsError:
+            if not os.path.isdir(paths.run):
+                raise  # a file stands where a folder should be
+            continue
+        return paths
+    raise AssertionError("unreachable")
 
 
 def pipeline_folder(config: Config) -> str:

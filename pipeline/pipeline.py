@@ -1,6 +1,7 @@
 """create_pipeline: one private function a stage, in the order of the line."""
 
 import dataclasses
+import hashlib
 import json
 import os
 
@@ -17,6 +18,7 @@ from tfx.types import standard_artifacts
 
 import components as ours
 from components.code_hash import code_hash
+from components.pusher import versions
 from pipeline.config import Config
 from pipeline.inputs import RunInputs
 from pipeline.paths import RunPaths
@@ -43,9 +45,11 @@ def create_pipeline(
     examples = ours.ExampleGen(**inputs.example_gen, code_hash=code_hash("components.example_gen"))
     raw = examples.outputs["examples"]
     statistics = tfx_components.StatisticsGen(examples=raw)
-    schema = _schema(config, statistics)
+    schema = _schema(config, statistics, paths)
     validator = ours.StoppingExampleValidator(
-        statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
+        statistics=statistics.outputs["statistics"],
+        schema=schema.outputs["schema"],
+        code_hash=code_hash("components.example_validator"),
     ).with_id("ExampleValidator")
     vocabulary = _vocabulary(config, raw, settings, base_vocabulary, input_key)
     vocabulary.add_upstream_node(validator)  # nothing is built on data with anomalies
@@ -72,14 +76,25 @@ def create_pipeline(
     )
 
 
-def _schema(config: Config, statistics: BaseNode) -> BaseNode:
+def _schema(config: Config, statistics: BaseNode, paths: RunPaths) -> BaseNode:
     """The committed schema, or one inferred from this run's data."""
     if config.data.schema:
-        return ImportSchemaGen(schema_file=os.path.abspath(config.data.schema))
+        return ImportSchemaGen(schema_file=_copy_by_content(config.data.schema, paths.schemas))
     # Open shapes: the served model then takes requests that lack the target column.
     return tfx_components.SchemaGen(
         statistics=statistics.outputs["statistics"], infer_feature_shape=False
     )
+
+
+def _copy_by_content(file: str, folder: str) -> str:
+    """Copy a file into a folder named by its content: TFX's cache looks at the path alone."""
+    with open(file, "rb") as source:
+        content = source.read()
+    copy = os.path.join(folder, hashlib.sha256(content).hexdigest()[:16], os.path.basename(file))
+    os.makedirs(os.path.dirname(copy), exist_ok=True)
+    with open(copy, "wb") as target:
+        target.write(content)
+    return copy
 
 
 def _vocabulary(
@@ -145,10 +160,13 @@ def _evaluator(
 
 
 def _pusher(config: Config, trainer: BaseNode, evaluator: BaseNode) -> BaseNode:
+    destination = os.path.abspath(config.serving.push_to)
+    pushed = [version.number for version in versions.existing(destination)]
     return ours.VersionPusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
-        push_destination=os.path.abspath(config.serving.push_to),
+        push_destination=destination,
         keep_versions=config.serving.keep_versions,
+        pushed_versions=json.dumps(pushed),
         code_hash=code_hash("components.pusher"),
     ).with_id("Pusher")

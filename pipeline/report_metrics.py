@@ -25,7 +25,7 @@ _METRICS: dict[str, tuple[str, Format, bool]] = {
     "perplexity": ("perplexity", number, True),
     "token_accuracy": ("token accuracy", percent, False),
     "sequence_accuracy": ("sequence accuracy", percent, False),
-    "loss_per_byte": ("bits per byte", number, True),
+    "bits_per_byte": ("bits per byte", number, True),
 }
 _COUNTS = {"token_count": "tokens", "example_count": "examples"}
 _TILES = ("masked_token_loss", "perplexity", "token_accuracy", "sequence_accuracy")

@@ -16,7 +16,8 @@ from pipeline import inputs, paths, summary
 from pipeline.config import Config
 from pipeline.terminal import StatusHandler, Terminal, output_to
 
-DONE, FAILED, BAD_INPUT, NOT_BLESSED = 0, 1, 2, 3
+_HIDDEN = ("LastBlessedModel",)  # a look-up, not a component
+DONE, FAILED, NOT_BLESSED = 0, 1, 3
 
 
 def run(config: Config) -> int:
@@ -107,7 +108,7 @@ def _record(
         "tfx_run": tfx_run,
         "spans": list(found.spans),
         "seconds": seconds,
-        "nodes": [dataclasses.asdict(node) for node in nodes],
+        "nodes": [dataclasses.asdict(node) for node in nodes if node.name not in _HIDDEN],
         "outputs": outputs,
         "verdict": _read_json(evaluation, "verdict.json"),
         "metrics": _read_json(evaluation, "metrics.json"),
@@ -146,14 +147,12 @@ def _shown(path: str) -> str:
 class _Progress:
     """Node events and trainer lines to the terminal."""
 
-    _HIDDEN = ("LastBlessedModel",)
-
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
         self._handler = StatusHandler(terminal)
 
     def node(self, node: Any) -> None:
-        if node.name in self._HIDDEN:
+        if node.name in _HIDDEN:
             return
         self._handler.component = node.name
         if node.state == "running":

@@ -2,12 +2,18 @@
 
 from typing import Any
 
+
+def _share(value: float) -> str:
+    """A percentage; a share just below 1 does not round up to 100 %."""
+    return f"{min(value, 0.9999) if value < 1 else value:.2%}"
+
+
 _COLUMNS = (
-    ("masked_token_loss", "loss/token", "{:.4f}"),
-    ("perplexity", "perplexity", "{:.3f}"),
-    ("token_accuracy", "token acc", "{:.2%}"),
-    ("sequence_accuracy", "seq acc", "{:.2%}"),
-    ("token_count", "tokens", "{:,.0f}"),
+    ("masked_token_loss", "loss/token", "{:.4f}".format),
+    ("perplexity", "perplexity", "{:.3f}".format),
+    ("token_accuracy", "token acc", _share),
+    ("sequence_accuracy", "seq acc", _share),
+    ("token_count", "tokens", "{:,.0f}".format),
 )
 _MOST_SLICES = 12
 
@@ -36,5 +42,5 @@ def closing_table(record: dict[str, Any]) -> list[str]:
 
 def _row(measured: dict[str, Any], width: int) -> str:
     values = measured["candidate"]
-    cells = [form.format(values[name]) if name in values else "–" for name, _, form in _COLUMNS]
+    cells = [form(values[name]) if name in values else "–" for name, _, form in _COLUMNS]
     return f"  {measured['slice']:<{width}}" + "".join(f"{cell:>12}" for cell in cells)

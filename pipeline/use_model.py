@@ -45,7 +45,13 @@ def score(model: str | None, config: str, file: str) -> int:
     numbered = ((number, line) for number, line in enumerate(_lines(file), start=1))
     for rows in _batches(numbered):
         examples = [_example(line, facts["settings"], f"{file}:{number}") for number, line in rows]
-        outputs = {name: value.numpy() for name, value in signature(tf.constant(examples)).items()}
+        try:
+            found = signature(tf.constant(examples))
+        except tf.errors.InvalidArgumentError as error:
+            first, last = rows[0][0], rows[-1][0]
+            reason = error.message.strip().split("\n")[0]
+            raise InputError(f"{file}, rows {first} to {last}: {reason}") from None
+        outputs = {name: value.numpy() for name, value in found.items()}
         for row in range(len(rows)):
             print(json.dumps(_scored(outputs, row)), flush=True)
     return 0
@@ -61,10 +67,10 @@ def _folder(model: str | None, config: str) -> str:
 
     folder = load_config(config).serving.push_to
     names = os.listdir(folder) if os.path.isdir(folder) else []
-    versions = sorted(int(name) for name in names if name.isdigit())
+    versions = [name for name in names if name.isascii() and name.isdigit()]
     if not versions:
         raise InputError(f"{folder}: no pushed model yet: `tokenline run` makes one")
-    return os.path.join(folder, str(versions[-1]))
+    return os.path.join(folder, max(versions, key=int))
 
 
 def _load(folder: str) -> tuple[Any, dict[str, Any]]:
@@ -78,21 +84,31 @@ def _load(folder: str) -> tuple[Any, dict[str, Any]]:
     with silenced():
         import tensorflow as tf
 
-        loaded = tf.saved_model.load(folder)
+        try:
+            loaded = tf.saved_model.load(folder)
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            reason = str(error).strip().split("\n")[0]
+            raise InputError(f"{folder}: cannot be loaded as a SavedModel: {reason}") from None
         # The first call of a signature still greets.
         loaded.signatures["serving_text"](text=tf.constant([""]))
     return loaded, facts
 
 
 def _lines(file: str) -> Iterator[str]:
-    if file == "-":
-        yield from (line.rstrip("\n") for line in sys.stdin)
-        return
+    """The lines of a file or of standard input, which must be UTF-8."""
+    place = "standard input" if file == "-" else file
     try:
-        with open(file, encoding="utf-8") as stream:
-            yield from (line.rstrip("\n") for line in stream)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: cannot be read as UTF-8 text: {error}") from None
+        with sys.stdin.buffer if file == "-" else open(file, "rb") as stream:
+            for number, line in enumerate(stream, start=1):
+                try:
+                    yield line.decode("utf-8").rstrip("\r\n")
+                except UnicodeDecodeError as error:
+                    bad = line[error.start]
+                    raise InputError(
+                        f"{place}:{number}: got the byte 0x{bad:02x}, expected UTF-8 text"
+                    ) from None
+    except OSError as error:
+        raise InputError(f"{place}: cannot be read: {error.strerror}") from None
 
 
 def _batches(items: Iterator[Any]) -> Iterator[list[Any]]:
@@ -111,14 +127,18 @@ def _batches(items: Iterator[Any]) -> Iterator[list[Any]]:
 def _texts(outputs: dict[str, Any], facts: dict[str, Any], lines: list[str]) -> list[str]:
     if facts["task"] != "tagging":
         return [text.decode("utf-8", "replace") for text in outputs["text"].numpy()]
-    rows = zip(lines, outputs["tags"].numpy(), outputs["lengths"].numpy(), strict=True)
-    return [
-        " ".join(
-            f"{token}/{tag.decode()}"
-            for token, tag in zip(line.split(), tags[:length], strict=False)
-        )
-        for line, tags, length in rows
-    ]
+    import tensorflow as tf
+
+    # Split as the signature splits, which is not quite as Python does.
+    tokens = tf.strings.split(lines).to_list()
+    rows = zip(tokens, outputs["tags"].numpy(), outputs["lengths"].numpy(), strict=True)
+    return [_tagged(words, tags[:length]) for words, tags, length in rows]
+
+
+def _tagged(words: list[bytes], tags: Any) -> str:
+    """`token/tag` pairs; tokens beyond the model's length stand without a tag, not left out."""
+    pairs = [word + b"/" + tag for word, tag in zip(words, tags, strict=False)]
+    return b" ".join([*pairs, *words[len(tags) :]]).decode("utf-8", "replace")
 
 
 def _example(line: str, settings: dict[str, Any], place: str) -> bytes:

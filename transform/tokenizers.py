@@ -39,11 +39,6 @@ def detokenize(tokens: tf.RaggedTensor, side: Side) -> tf.Tensor:
     return tf.strings.reduce_join(tokens, axis=-1, separator=_SEPARATORS[side.tokenizer])
 
 
-def byte_counts(tokens: tf.RaggedTensor, side: Side) -> tf.Tensor:
-    """UTF-8 bytes [B] of the detokenised text, separators included."""
-    return tf.strings.length(detokenize(tokens, side))
-
-
 def _lower(texts: tf.Tensor) -> tf.Tensor:
     """Texts [N] in lower case."""
     # tf.strings.lower drops what follows a NUL, so it sees the pieces between them. Joining again

@@ -44,6 +44,10 @@ class Vocabulary:
             state.update(b"%d:" % len(token) + token)
         return state.hexdigest()
 
+    def is_unknown(self, ids: tf.Tensor) -> tf.Tensor:
+        """bool, like `ids`: whether an id is one that unknown tokens get."""
+        return (ids == self.special.unk) | ((ids >= self.special.reserved) & (ids < self.first_id))
+
     def extends(self, older: "Vocabulary") -> bool:
         """Whether every token of `older` keeps its id here."""
         return self.first_id == older.first_id and self.tokens[: len(older.tokens)] == older.tokens

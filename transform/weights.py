@@ -7,7 +7,6 @@ from transform import sequence
 MASK = "mask"
 TOKEN = "token"
 EXAMPLE = "example"
-FACTORS = (MASK, TOKEN, EXAMPLE)
 
 
 def token_factor(

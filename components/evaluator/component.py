@@ -29,9 +29,9 @@ class SequenceEvaluator(base_beam_component.BaseBeamComponent):
         example_splits: str = '["eval"]',
         slices: str = "[]",
         thresholds: str = "[]",
-        batch_size: int = 256,
+        batch_size: int = 64,
         confidence: float = 0.95,
-        min_tokens: int = 100,
+        min_tokens: int = 1000,
         code_hash: str = "",
     ) -> None:
         """Make the component.

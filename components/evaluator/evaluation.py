@@ -44,9 +44,9 @@ class EvaluationRequest:
     output: str
     slices: tuple[str, ...] = ()
     thresholds: tuple[validation.Threshold, ...] = ()
-    batch_size: int = 256
+    batch_size: int = 64
     confidence: float = 0.95
-    min_tokens: int = 100
+    min_tokens: int = 1000
 
     def __post_init__(self) -> None:
         """Check the numbers.
@@ -218,14 +218,28 @@ class _ScoreAndAdd(beam.DoFn):
     def setup(self) -> None:
         self._scorers: dict[str, Scorer] = {}
         self._failures: dict[str, str] = {}
+        self._seen: dict[str, set[slicing.SliceValue]] = {column: set() for column in self._columns}
         for kind, path in self._models.items():
             try:
                 self._scorers[kind] = Scorer(path)
             except ModelError as error:
                 self._failures[kind] = str(error)
 
+    def start_bundle(self) -> None:
+        # A bundle can be thrown away and run again, so each tells what it met, once.
+        self._told: set[str] = set()
+
     # Beam takes a narrower annotation for the type of the untagged output alone.
     def process(self, batch: list[bytes]) -> Iterator[Any]:
+        # A slice column that is not fit fails the evaluation, so the rest need not be scored.
+        if _BAD_SLICE not in self._failures:
+            yield from self._score_and_add(batch)
+        for kind, text in self._failures.items():
+            if kind not in self._told:
+                self._told.add(kind)
+                yield beam.pvalue.TaggedOutput(self.INCIDENTS, (kind, text))
+
+    def _score_and_add(self, batch: list[bytes]) -> Iterator[Any]:
         digests = [hashlib.blake2b(row, digest_size=16).digest() for row in batch]
         rows = np.stack([self._score(kind, batch, digests) for kind in self._models], axis=1)
         values = self._slice_values(batch, rows[:, 0])
@@ -233,8 +247,6 @@ class _ScoreAndAdd(beam.DoFn):
         non_finite = rows[:, 0, metrics.SUMS.index("non_finite_examples")].astype(bool)
         for index in np.flatnonzero(non_finite):
             yield beam.pvalue.TaggedOutput(self.INCIDENTS, (_NON_FINITE, digests[index].hex()))
-        for incident in self._failures.items():
-            yield beam.pvalue.TaggedOutput(self.INCIDENTS, incident)
         yield from _add_up(rows, buckets, values)
 
     def _score(self, kind: str, batch: list[bytes], digests: list[bytes]) -> metrics.Array:
@@ -252,7 +264,11 @@ class _ScoreAndAdd(beam.DoFn):
     ) -> dict[str, list[slicing.SliceValue]]:
         try:
             token_counts = metrics.column(candidate, "token_count")
-            return slicing.slice_values(batch, self._columns, token_counts)
+            values = slicing.slice_values(batch, self._columns, token_counts)
+            for column, members in values.items():
+                self._seen[column].update(members)
+                slicing.check_value_count(column, len(self._seen[column]))
+            return values
         except InputError as error:
             self._failures[_BAD_SLICE] = str(error)
             return {}

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from components.evaluator.metrics import Measurements, SliceReport
-from components.evaluator.validation import Verdict, is_gated
+from components.evaluator.validation import BASELINE_USED, Verdict, is_gated
 
 METRICS_FILE = "metrics.json"
 VERDICT_FILE = "verdict.json"
@@ -45,7 +45,7 @@ def verdict_as_dict(verdict: Verdict) -> dict[str, object]:
         "blessed": verdict.blessed,
         "reasons": list(verdict.reasons),
         "notes": list(verdict.notes),
-        "baseline": verdict.baseline.status == "used",
+        "baseline": verdict.baseline.status == BASELINE_USED,
         "baseline_status": verdict.baseline.status,
         "baseline_problem": verdict.baseline.problem,
     }

@@ -27,7 +27,7 @@ MASKED_TOKEN_LOSS = "masked_token_loss"
 PERPLEXITY = "perplexity"
 TOKEN_ACCURACY = "token_accuracy"
 SEQUENCE_ACCURACY = "sequence_accuracy"
-LOSS_PER_BYTE = "loss_per_byte"
+BITS_PER_BYTE = "bits_per_byte"
 TOKEN_COUNT = "token_count"
 TOKEN_WEIGHT = "token_weight"
 EXAMPLE_COUNT = "example_count"
@@ -43,20 +43,26 @@ SCORES = (
     "sequence_correct",
     "target_bytes",
 )
-SUMS = (*SCORES, "examples", "weighted_examples", "non_finite_examples")
+SUMS = (*SCORES, "examples", "weighted_examples", "reweighted_examples", "non_finite_examples")
+# float32 sums of weights that are all 1 are exact below 2^24 tokens; this leaves room.
+_UNIT_WEIGHT_TOLERANCE = 1e-6
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True)
 class Ratio:
-    """transform(Σ numerator / Σ denominator), and what to say when the denominator is 0."""
+    """transform(Σ numerator / Σ denominator), and what to say when the denominator is 0.
+
+    `unit_weights`: it means something only where every token that counts has weight 1.
+    """
 
     numerator: str
     denominator: str
     empty: str
     transform: Callable[[Array], Array] = lambda ratio: ratio
     upper: float = math.inf
+    unit_weights: bool = False
 
 
 _NO_WEIGHT = "no token has weight > 0"
@@ -65,8 +71,13 @@ RATIOS: dict[str, Ratio] = {
     PERPLEXITY: Ratio("loss_sum", "weight_sum", _NO_WEIGHT, transform=np.exp),
     TOKEN_ACCURACY: Ratio("correct_sum", "weight_sum", _NO_WEIGHT, upper=1.0),
     SEQUENCE_ACCURACY: Ratio("sequence_correct", "weighted_examples", _NO_WEIGHT, upper=1.0),
-    LOSS_PER_BYTE: Ratio(
-        "loss_sum", "target_bytes", "no target bytes", transform=lambda nats: nats / math.log(2)
+    # The loss is weighted, the bytes are not.
+    BITS_PER_BYTE: Ratio(
+        "loss_sum",
+        "target_bytes",
+        "no target bytes",
+        transform=lambda nats: nats / math.log(2),
+        unit_weights=True,
     ),
 }
 METRICS = (*RATIOS, TOKEN_COUNT, TOKEN_WEIGHT, EXAMPLE_COUNT, ZERO_WEIGHT_EXAMPLES)
@@ -106,11 +117,13 @@ def sums_of_examples(scores: Array) -> Array:
     An example without weight adds to the example counts only, as if it had been deleted: models may
     call an empty sequence right, and its bytes carry no loss.
     """
-    weighted = scores[:, SCORES.index("weight_sum")] != 0
+    weights, tokens = (scores[:, SCORES.index(name)] for name in ("weight_sum", "token_count"))
+    weighted = weights != 0
     finite = np.isfinite(scores).all(axis=1)
+    reweighted = ~np.isclose(weights, tokens, rtol=_UNIT_WEIGHT_TOLERANCE, atol=0)
     counted = np.where((weighted | ~finite)[:, None], scores, 0.0)
-    counts = np.stack([np.ones(len(scores)), weighted, ~finite], axis=1).astype(np.float64)
-    return np.concatenate([counted, counts], axis=1)
+    counts = np.stack([np.ones(len(scores)), weighted, reweighted & finite, ~finite], axis=1)
+    return np.concatenate([counted, counts.astype(np.float64)], axis=1)
 
 
 def measure(sums: Array, *, confidence: float) -> dict[str, Measurement]:
@@ -127,8 +140,9 @@ def compare(candidate: Array, baseline: Array, *, confidence: float) -> dict[str
         ours, ours_without = _estimates(ratio, candidate, groups)
         theirs, theirs_without = _estimates(ratio, baseline, groups)
         absent = _absence(ours, ratio, candidate) or _absence(theirs, ratio, baseline)
-        low, high = _interval(ours - theirs, ours_without - theirs_without, confidence)
-        differences[name] = Measurement(_or_nan(ours - theirs, absent), low, high, absent)
+        value = _or_nan(ours - theirs, absent)
+        low, high = _interval(value, ours_without - theirs_without, confidence)
+        differences[name] = Measurement(value, low, high, absent)
     theirs_counts = _counts(baseline)
     counts = {n: Measurement(value - theirs_counts[n]) for n, value in _counts(candidate).items()}
     return differences | counts
@@ -174,8 +188,9 @@ def _estimates(ratio: Ratio, sums: Array, groups: npt.NDArray[np.bool_]) -> tupl
 def _measurement(ratio: Ratio, sums: Array, confidence: float) -> Measurement:
     value, without = _estimates(ratio, sums, _groups(ratio, sums))
     absent = _absence(value, ratio, sums)
+    value = _or_nan(value, absent)
     low, high = _interval(value, without, confidence)
-    return Measurement(_or_nan(value, absent), max(low, 0.0), min(high, ratio.upper), absent)
+    return Measurement(value, max(low, 0.0), min(high, ratio.upper), absent)
 
 
 def _interval(value: float, without: Array, confidence: float) -> tuple[float, float]:
@@ -188,6 +203,8 @@ def _interval(value: float, without: Array, confidence: float) -> tuple[float, f
 
 
 def _absence(value: float, ratio: Ratio, sums: Array) -> str:
+    if ratio.unit_weights and column(sums, "reweighted_examples").any():
+        return "weights are not all 1"
     if math.isfinite(value):
         return ""
     if non_finite := int(column(sums, "non_finite_examples").sum()):

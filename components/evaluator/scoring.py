@@ -65,7 +65,7 @@ class Scorer:
         """
         self._path = path
         try:
-            self._model = _load(path)
+            self._model = tf.saved_model.load(path)
         except Exception as error:
             raise ModelError(f"{path}: does not load ({one_line(error)})") from error
         score = self._model.signatures[SIGNATURE]
@@ -94,15 +94,3 @@ class Scorer:
                 f"expected [{len(serialized)}]"
             )
         return np.asarray(scores, np.float64)
-
-
-def _load(path: str) -> tf.Module:
-    try:
-        return tf.saved_model.load(path)
-    except (tf.errors.NotFoundError, FileNotFoundError) as error:
-        if "not registered" not in str(error):
-            raise
-        # Tokenisers in the graph are ops of this package; most models do without, so load it late.
-        import tensorflow_text  # noqa: F401
-
-        return tf.saved_model.load(path)

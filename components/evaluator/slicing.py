@@ -99,20 +99,30 @@ def _raw_value(column: str, features: Mapping[str, tf.train.Feature]) -> SliceVa
     return values[0] if math.isfinite(values[0]) else str(values[0])
 
 
+def check_value_count(column: str, count: int) -> None:
+    """Check that the values seen of a column so far are few enough to be slices.
+
+    Raises:
+      InputError: more than MAX_VALUES_PER_COLUMN, so the column names rows, not slices.
+    """
+    if count > MAX_VALUES_PER_COLUMN:
+        # Whoever counts stops here, so the count is a lower bound, and the same for everyone.
+        raise InputError(
+            f"slices: column {column!r} has at least {MAX_VALUES_PER_COLUMN + 1} different values, "
+            f"expected at most {MAX_VALUES_PER_COLUMN}"
+        )
+
+
 def sorted_slices(keys: Sequence[SliceKey], columns: Sequence[str]) -> list[SliceKey]:
     """Return overall first, then column by column in the order asked for, values ascending.
 
     Raises:
-      InputError: a column has more than MAX_VALUES_PER_COLUMN values, so it names rows, not slices.
+      InputError: as `check_value_count`.
     """
     ordered = [OVERALL]
     for column in columns:
         members = [key for key in keys if key.column == column]
-        if len(members) > MAX_VALUES_PER_COLUMN:
-            raise InputError(
-                f"slices: column {column!r} has {len(members)} different values, "
-                f"expected at most {MAX_VALUES_PER_COLUMN}"
-            )
+        check_value_count(column, len(members))
         ordered += sorted(members, key=_order)
     return ordered
 

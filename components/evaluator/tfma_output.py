@@ -23,7 +23,7 @@ from components.evaluator.metrics import Measurement, Measurements, SliceReport
 from components.evaluator.scoring import SIGNATURE
 from components.evaluator.slicing import SliceKey
 from components.evaluator.validation import (
-    BASELINE_USED,
+    BASELINE_NONE,
     FINITE_LOSS,
     MAX_DECREASE,
     MIN,
@@ -64,7 +64,7 @@ def write_tfma(
         tfma.writers.MetricsPlotsAndValidationsWriter(
             {key: os.path.join(output, key) for key in ("metrics", "validations")},
             config,
-            rubber_stamp=verdict.baseline.status != BASELINE_USED,
+            rubber_stamp=verdict.baseline.status == BASELINE_NONE,
         ),
         tfma.writers.EvalConfigWriter(output, config, model_locations=dict(models)),
     ]

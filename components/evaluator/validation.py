@@ -3,6 +3,9 @@
 Two gates are always there: every score of the candidate is finite, and some token has weight. The
 thresholds come on top. TFX's Evaluator writes no blessing at all when no threshold applies; then
 nothing is ever pushed and no baseline is ever found.
+
+A threshold on the change fails closed: where there is a last blessed model that cannot be compared
+with, the candidate is not blessed. Only where nothing was ever blessed is the threshold left out.
 """
 
 import dataclasses
@@ -25,6 +28,8 @@ from components.evaluator.slicing import OVERALL, SliceKey
 BASELINE_USED = "used"
 BASELINE_NONE = "none"
 BASELINE_UNUSABLE = "unusable"
+
+_WAY_OUT = "remove the threshold for one run to accept this model without the comparison"
 
 EVERY_SLICE = "*"
 MIN, MAX = "min", "max"
@@ -158,7 +163,8 @@ def decide(
 
     Args:
       reports: the slices, overall among them.
-      thresholds: what to check; checks of change are skipped, and noted, without a baseline value.
+      thresholds: what to check; those on the change are skipped, and noted, only if there is no
+        baseline yet: one that cannot be used, or lacks the metric, fails them.
       min_tokens: smaller slices are reported, not judged.
       baseline: whether the reports hold one, and if not why.
       non_finite_key: an example whose candidate score is not finite; empty if there is none.
@@ -166,18 +172,18 @@ def decide(
     """
     told = [*notes, *_baseline_notes(reports, thresholds, baseline)]
     findings = [_check_finite(overall(reports), non_finite_key)]
+    findings += _unusable_baseline(thresholds, baseline)
+    compared = baseline.status == BASELINE_USED
+    checked = [threshold for threshold in thresholds if compared or not threshold.is_change]
     small = 0
     for report in reports:
         gated = is_gated(report, min_tokens)
         small += not gated
-        for threshold in thresholds:
-            if not gated or not (threshold.every_slice or report.key == OVERALL):
-                continue
-            if threshold.is_change and baseline.status != BASELINE_USED:
-                continue
-            finding = _check(report, threshold)
-            told += [] if finding else [_uncompared(report, threshold)]
-            findings += [finding] if finding else []
+        findings += [
+            _check(report, threshold)
+            for threshold in checked
+            if gated and (threshold.every_slice or report.key == OVERALL)
+        ]
     if small and any(threshold.every_slice for threshold in thresholds):
         told.append(f"{small} slice(s) with fewer than {max(min_tokens, 1)} tokens: not judged")
     failed = [finding.text for finding in findings if not finding.passed]
@@ -199,15 +205,30 @@ def _check_finite(report: SliceReport, non_finite_key: str) -> Finding:
     return Finding(report.key, FINITE_LOSS, loss.value, passed, text)
 
 
-def _check(report: SliceReport, threshold: Threshold) -> Finding | None:
-    """Return the finding; None where the baseline has no value to compare with."""
+def _unusable_baseline(thresholds: Sequence[Threshold], baseline: Baseline) -> list[Finding]:
+    """Return a failure of every threshold on the change; none where the baseline can be used."""
+    if baseline.status != BASELINE_UNUSABLE:
+        return []
+    reason = f"the baseline model cannot be used ({baseline.problem})"
+    return [
+        _uncompared(OVERALL, threshold, reason) for threshold in thresholds if threshold.is_change
+    ]
+
+
+def _uncompared(key: SliceKey, threshold: Threshold, reason: str) -> Finding:
+    name = f"{threshold.metric} ({key.label})"
+    text = f"{name}: {threshold.kind} cannot be checked, {reason}; {_WAY_OUT}"
+    return Finding(key, threshold, math.nan, False, text)
+
+
+def _check(report: SliceReport, threshold: Threshold) -> Finding:
     name = f"{threshold.metric} ({report.key.label})"
     ours = report.candidate[threshold.metric]
     if ours.absent:
         text = f"{name} has no value: {ours.absent}"
         return Finding(report.key, threshold, math.nan, False, text)
-    if threshold.is_change and report.baseline[threshold.metric].absent:
-        return None
+    if threshold.is_change and (missing := report.baseline[threshold.metric].absent):
+        return _uncompared(report.key, threshold, f"the baseline has no value ({missing})")
     measured = report.diff[threshold.metric] if threshold.is_change else ours
     passed = threshold.allows(measured.value)
     text = f"{name} {_statement(threshold, measured, passed)}"
@@ -224,26 +245,18 @@ def _statement(threshold: Threshold, measured: Measurement, passed: bool) -> str
     return f"{prefix}{measured.value:{plus}.6g}, {sign} {threshold.bound:{plus}.6g}"
 
 
-def _uncompared(report: SliceReport, threshold: Threshold) -> str:
-    reason = report.baseline[threshold.metric].absent
-    return (
-        f"{threshold.metric} ({report.key.label}): {threshold.kind} not checked, "
-        f"the baseline has no value: {reason}"
-    )
-
-
 def _baseline_notes(
     reports: Sequence[SliceReport], thresholds: Sequence[Threshold], baseline: Baseline
 ) -> Iterator[str]:
-    ignored = sum(threshold.is_change for threshold in thresholds)
-    suffix = f": {ignored} threshold(s) on the change are not checked" if ignored else ""
+    changes = sum(threshold.is_change for threshold in thresholds)
     if baseline.status == BASELINE_NONE:
+        suffix = f": {changes} threshold(s) on the change are not checked" if changes else ""
         yield f"no baseline model{suffix}"
-    elif baseline.status == BASELINE_UNUSABLE:
-        yield f"the baseline model cannot be used, {baseline.problem}{suffix}"
-    else:
+    elif baseline.status == BASELINE_USED:
         report = overall(reports)
         for name in (TOKEN_COUNT, TOKEN_WEIGHT):
             if report.diff[name].value:
                 ours, theirs = report.candidate[name].value, report.baseline[name].value
                 yield f"the models' {name} differs: {ours:.10g}, baseline {theirs:.10g}"
+    elif not changes:  # otherwise it is a reason
+        yield f"the baseline model cannot be used ({baseline.problem})"

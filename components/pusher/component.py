@@ -23,6 +23,7 @@ class VersionPusher(base_component.BaseComponent):
         model_blessing: types.BaseChannel,
         push_destination: str,
         keep_versions: int,
+        pushed_versions: str,
         code_hash: str,
     ) -> None:
         """Construct the component.
@@ -32,6 +33,8 @@ class VersionPusher(base_component.BaseComponent):
           model_blessing: the Evaluator's verdict; without a blessing nothing is pushed.
           push_destination: folder that holds one numbered folder a version.
           keep_versions: how many of the newest versions stay.
+          pushed_versions: JSON list of the versions that are there when the run starts: if somebody
+            removed one, the push is not taken from the cache.
           code_hash: hash of this component's code: an edit is a cache miss.
         """
         super().__init__(
@@ -40,6 +43,7 @@ class VersionPusher(base_component.BaseComponent):
                 model_blessing=model_blessing,
                 push_destination=push_destination,
                 keep_versions=keep_versions,
+                pushed_versions=pushed_versions,
                 code_hash=code_hash,
                 pushed_model=types.Channel(type=standard_artifacts.PushedModel),
             )

@@ -7,6 +7,7 @@ MODEL_BLESSING = "model_blessing"
 PUSHED_MODEL = "pushed_model"
 PUSH_DESTINATION = "push_destination"
 KEEP_VERSIONS = "keep_versions"
+PUSHED_VERSIONS = "pushed_versions"
 CODE_HASH = "code_hash"
 
 
@@ -16,6 +17,7 @@ class VersionPusherSpec(component_spec.ComponentSpec):
     PARAMETERS = {
         PUSH_DESTINATION: component_spec.ExecutionParameter(type=str),
         KEEP_VERSIONS: component_spec.ExecutionParameter(type=int),
+        PUSHED_VERSIONS: component_spec.ExecutionParameter(type=str),
         CODE_HASH: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {

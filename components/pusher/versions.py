@@ -35,6 +35,7 @@ def push(model: str, destination: str, *, keep: int) -> str:
     version = os.path.join(destination, str(_next_number(destination)))
     _stage(files, destination)
     _gfile.rename(os.path.join(destination, _STAGING), version)
+    _sync(destination)
     for old in found[: max(0, len(found) + 1 - keep)]:
         _gfile.rmtree(old.path)
     return version

@@ -16,7 +16,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -31,6 +31,7 @@ from transform.settings import Settings
 from transform.vocabulary import Vocabularies
 
 Tensors = dict[str, tf.Tensor]
+RawSpec: TypeAlias = tf.io.FixedLenFeature | tf.io.VarLenFeature
 FACTS = os.path.join("assets.extra", "tokenline.json")
 _EXAMPLES = tf.TensorSpec([None], tf.string, name="examples")
 _TEXT = tf.TensorSpec([None], tf.string, name="text")
@@ -64,7 +65,7 @@ class ServedModel(tf.Module):
         self._settings: Settings = request.settings
         self._decode_length = request.train.decode_length
         self._vocabulary = vocabularies["target"]
-        self._raw_spec = {name: _optional(spec) for name, spec in graph.raw_feature_spec().items()}
+        self._raw_spec = _served_columns(graph.raw_feature_spec(), request.settings)
         self._objective = Objective(model, request.settings, request.loss)
         # Attributes hold what has variables or tables: tf.Module saves what it can reach.
         self.model = model
@@ -108,7 +109,8 @@ class ServedModel(tf.Module):
         Returns:
           By example [B], float32: `loss_sum` = sum w l (nats), `weight_sum` = sum w, `token_count`
           (positions with w > 0), `correct_sum` = sum w [argmax is the target], `sequence_correct`
-          (1 if all positions with w > 0 are right, and there is one), `target_bytes` (UTF-8, of
+          (1 if all positions with w > 0 are right, and there is one; an out-of-vocabulary target
+          is never right), `target_bytes` (UTF-8, of
           the kept tokens' text) and `target_words`.
           By position [B, T]: `position_loss` l (0 at padding), `position_weight` w,
           `position_correct`, `position_confidence` (probability of the likeliest id), `target_ids`
@@ -121,8 +123,9 @@ class ServedModel(tf.Module):
         # Not `sequence_loss`, which refuses a loss that is not finite: who evaluates must be able
         # to say which example it was.
         losses = token_cross_entropy(logits, batch[features.TARGETS])  # [B, T]
-        sums = _by_example(losses, logits, batch) | self._target_size(raw)
-        return sums | self._by_position(losses, logits, batch)
+        correct = self._correct(logits, batch)
+        sums = _by_example(losses, correct, batch) | self._target_size(raw)
+        return sums | self._by_position(losses, correct, logits, batch)
 
     def _transformed(self, raw: Tensors) -> Tensors:
         transformed = self.transform_layer(raw)
@@ -207,14 +210,25 @@ class ServedModel(tf.Module):
             "target_words": tf.cast(words, tf.float32),
         }
 
-    def _by_position(self, losses: tf.Tensor, logits: tf.Tensor, batch: Tensors) -> Tensors:
+    def _correct(self, logits: tf.Tensor, batch: Tensors) -> tf.Tensor:
+        """float32 [B, T]: 1 where the likeliest id is the target's, at a real position.
+
+        An out-of-vocabulary target is never right: the word itself was not predicted.
+        """
+        targets = batch[features.TARGETS]
+        right = _real(batch) & (tf.argmax(logits, axis=-1) == targets)
+        return tf.cast(right & ~self._vocabulary.is_unknown(targets), tf.float32)
+
+    def _by_position(
+        self, losses: tf.Tensor, correct: tf.Tensor, logits: tf.Tensor, batch: Tensors
+    ) -> Tensors:
         real = _real(batch)
         confidence = tf.exp(tf.reduce_max(tf.nn.log_softmax(logits), axis=-1))
         values = {
             # A weight of 0 hides a position from the sums, but not from whoever looks at it.
             "position_loss": tf.where(real, losses, 0.0),
             "position_weight": batch[features.LOSS_WEIGHTS],
-            "position_correct": _correct(logits, batch),
+            "position_correct": correct,
             "position_confidence": tf.where(real, confidence, 0.0),
             "position_region": tf.cast(real, tf.int64),
         }
@@ -236,15 +250,8 @@ def _real(batch: Tensors) -> tf.Tensor:
     return tf.sequence_mask(batch[features.TARGET_LENGTHS], tf.shape(batch[features.TARGETS])[1])
 
 
-def _correct(logits: tf.Tensor, batch: Tensors) -> tf.Tensor:
-    """float32 [B, T]: 1 where the likeliest id is the target and the position is real."""
-    right = tf.argmax(logits, axis=-1) == batch[features.TARGETS]
-    return tf.cast(right & _real(batch), tf.float32)
-
-
-def _by_example(losses: tf.Tensor, logits: tf.Tensor, batch: Tensors) -> Tensors:
+def _by_example(losses: tf.Tensor, correct: tf.Tensor, batch: Tensors) -> Tensors:
     weights = batch[features.LOSS_WEIGHTS]
-    correct = _correct(logits, batch)
     weighted = weights > 0
     wrong = tf.reduce_any(weighted & (correct == 0), axis=1)
     loss_sum = tf.reduce_sum(tf.where(weighted, weights * losses, 0.0), axis=1)
@@ -257,27 +264,34 @@ def _by_example(losses: tf.Tensor, logits: tf.Tensor, batch: Tensors) -> Tensors
     }
 
 
-def _optional(
-    spec: tf.io.FixedLenFeature | tf.io.VarLenFeature,
-) -> tf.io.FixedLenFeature | tf.io.VarLenFeature:
-    """A request need not have every column: those that a schema fixes get a default."""
-    if not isinstance(spec, tf.io.FixedLenFeature) or spec.default_value is not None:
-        return spec
-    return tf.io.FixedLenFeature(spec.shape, spec.dtype, tf.zeros(spec.shape, spec.dtype).numpy())
+def _served_columns(raw: dict[str, RawSpec], settings: Settings) -> dict[str, RawSpec]:
+    """The parse spec of the columns that ids and weights come from; others may be of any type.
+
+    A request need not have them all: those that a committed schema fixes get a default.
+    """
+    named = (settings.token_weights, settings.example_weights)
+    weights = {column for column in named if column}
+    wanted = {side.column for side in settings.sides.values()} | weights
+    spec = {}
+    for name in sorted(wanted):
+        spec[name] = found = raw[name]
+        if isinstance(found, tf.io.FixedLenFeature) and found.default_value is None:
+            fill = tf.ones if name in weights else tf.zeros
+            default = fill(found.shape, found.dtype).numpy()
+            spec[name] = tf.io.FixedLenFeature(found.shape, found.dtype, default)
+    return spec
 
 
-def _present(
-    values: tf.RaggedTensor, spec: tf.io.FixedLenFeature | tf.io.VarLenFeature
-) -> tf.Tensor | tf.SparseTensor:
+def _present(values: tf.RaggedTensor, spec: RawSpec) -> tf.Tensor | tf.SparseTensor:
     if isinstance(spec, tf.io.VarLenFeature):
         return values.to_sparse()
     return tf.reshape(values.flat_values, [-1, *spec.shape])
 
 
-def _absent(
-    rows: tf.Tensor, spec: tf.io.FixedLenFeature | tf.io.VarLenFeature
-) -> tf.Tensor | tf.SparseTensor:
+def _absent(rows: tf.Tensor, spec: RawSpec) -> tf.Tensor | tf.SparseTensor:
     if isinstance(spec, tf.io.VarLenFeature):
         nothing = tf.zeros([0], spec.dtype)
         return tf.SparseTensor(tf.zeros([0, 2], tf.int64), nothing, tf.stack([rows, 0]))
-    return tf.zeros([rows, *spec.shape], spec.dtype)
+    return tf.tile(
+        tf.constant(spec.default_value, spec.dtype)[tf.newaxis], [rows, *([1] * len(spec.shape))]
+    )

@@ -6,6 +6,7 @@ covers: it does not depend on how the data were batched.
 
 import functools
 import math
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -44,9 +45,9 @@ class History:
     examples: int = 0
     seconds: float = 0.0
     useful_tokens: int = 0
-    padded_positions: int = 0
+    positions: int = 0
     parameters: int = 0
-    validation: dict[str, float] = field(default_factory=dict)
+    validation: dict[str, float | None] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"padding_share": self.padding_share}
@@ -54,7 +55,7 @@ class History:
     @property
     def padding_share(self) -> float:
         """Share of the target positions computed that were padding."""
-        return 1 - self.useful_tokens / self.padded_positions if self.padded_positions else 0.0
+        return 1 - self.useful_tokens / self.positions if self.positions else 0.0
 
 
 def contract_lengths(settings: Settings) -> features.Lengths:
@@ -107,7 +108,7 @@ def train(
         seed=request.train.seed,
     ).repeat()
     validation = batching.evaluation_batches(
-        request.eval_files, lengths, size=256, multiple=request.batch.bucket_multiple
+        request.eval_files, lengths, size=request.batch.size, multiple=request.batch.bucket_multiple
     )
     loop = _Loop(model, request, steps, per_epoch * request.train.eval_every_epochs, report)
     history = loop.run(epochs.take(steps), validation)
@@ -189,28 +190,34 @@ class _Loop:
                 window = _Window()
         history.steps = self._steps
         history.seconds = time.monotonic() - started
-        history.validation = {"masked_token_loss": history.points[-1].validation_loss or math.nan}
+        history.validation = {"masked_token_loss": history.points[-1].validation_loss}
         return history
 
     def _step(self, batch: batching.Batch, step: int) -> tuple[tf.Tensor, ...]:
         try:
             return self._train_step(batch)
         except tf.errors.InvalidArgumentError as error:
-            # The loss says which example is not finite; TensorFlow adds where in the graph.
-            reason = error.message.split("\n")[0]
+            found = re.search(r"\[non-finite loss.*", error.message)
+            if not found:
+                raise
+            # TensorFlow adds where in the graph, and brackets; the loss's own words are enough.
+            reason = found[0].replace("[", "").replace("]", "")
             raise FloatingPointError(f"step {step}: {reason}; {self._advice()}") from error
 
     def _advice(self) -> str:
         return f"lower train.learning_rate (now {self._options.learning_rate:g}) or set train.clip_norm"
 
-    def evaluate(self, batches: tf.data.Dataset) -> float:
-        """The masked per-token loss over all batches: sums first, one division."""
+    def evaluate(self, batches: tf.data.Dataset) -> float | None:
+        """The masked per-token loss over all batches: sums first, one division.
+
+        None where no position has weight: there is no loss then.
+        """
         numerator = denominator = 0.0
         for batch in batches:
             sums = self._evaluation_step(batch)
             numerator += float(sums.numerator)
             denominator += float(sums.denominator)
-        return numerator / denominator if denominator else math.nan
+        return numerator / denominator if denominator else None
 
     def _train_step_eagerly(self, batch: batching.Batch) -> tuple[tf.Tensor, ...]:
         with tf.GradientTape() as tape:
@@ -226,7 +233,7 @@ class _Loop:
     def _close(self, window: "_Window", history: History, step: int) -> float:
         loss = window.close()
         history.useful_tokens += window.useful
-        history.padded_positions += window.positions
+        history.positions += window.positions
         if not math.isfinite(loss):
             raise FloatingPointError(f"step {step}: the training loss is {loss}; {self._advice()}")
         return loss

@@ -4,8 +4,10 @@ import dataclasses
 from typing import Any
 
 from components.errors import InputError
-from components.vocabulary_gen.tally import Tally
+from components.vocabulary_gen.tally import SideLedger, Tally
 from transform.vocabulary import Vocabularies
+
+_TARGET_ONLY = ("trained", "zero_weight")
 
 
 def build(tallies: dict[str, Tally], vocabularies: Vocabularies) -> dict[str, Any]:
@@ -15,8 +17,7 @@ def build(tallies: dict[str, Tally], vocabularies: Vocabularies) -> dict[str, An
     """
     return {
         split: {
-            side: dataclasses.asdict(row)
-            | {"out_of_vocabulary": _unknown(tally, side, vocabularies)}
+            side: _positions(row, side) | {"out_of_vocabulary": _unknown(tally, side, vocabularies)}
             for side, row in tally.ledger.items()
         }
         for split, tally in sorted(tallies.items())
@@ -49,6 +50,12 @@ def check(ledger: dict[str, Any], *, max_lost_tokens: float) -> None:
             )
     if problems:
         raise InputError("\n".join(problems))
+
+
+def _positions(row: SideLedger, side: str) -> dict[str, int]:
+    """A row as it is written; only targets are trained on."""
+    values = dataclasses.asdict(row)
+    return values if side == "target" else {k: values[k] for k in values if k not in _TARGET_ONLY}
 
 
 def _unknown(tally: Tally, side: str, vocabularies: Vocabularies) -> int:

@@ -1,5 +1,6 @@
 """Runs of the real command line in a process of their own, watched from outside."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -36,9 +37,11 @@ Command = Callable[..., Finished]
 
 @pytest.fixture(scope="session")
 def tokenline() -> Command:
-    """Call `tokenline ARGUMENTS` with a folder as the current one."""
+    """Call `tokenline ARGUMENTS` with a folder as the current one; `code` holds the packages."""
 
-    def call(*arguments: str, cwd: pathlib.Path, text: str = "") -> Finished:
+    def call(
+        *arguments: str, cwd: pathlib.Path, text: str = "", code: pathlib.Path = REPOSITORY
+    ) -> Finished:
         process = subprocess.Popen(
             [sys.executable, "-m", "pipeline", *arguments],
             cwd=cwd,
@@ -46,7 +49,7 @@ def tokenline() -> Command:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+            env=os.environ | {"PYTHONPATH": str(code)},
         )
         open_ports: set[str] = set()
         sent: str | None = text
@@ -71,13 +74,15 @@ def _listening_off_loopback(pid: int) -> set[str]:
     """Addresses at which a process accepts connections, other than loopback (Linux)."""
     sockets = set()
     try:
-        for handle in os.listdir(f"/proc/{pid}/fd"):
+        handles = os.listdir(f"/proc/{pid}/fd")
+        tables = [pathlib.Path(f"/proc/{pid}/net/{name}").read_text() for name in ("tcp", "tcp6")]
+    except OSError:
+        return set()  # it has ended
+    for handle in handles:
+        with contextlib.suppress(OSError):  # closed meanwhile
             target = os.readlink(f"/proc/{pid}/fd/{handle}")
             if target.startswith("socket:["):
                 sockets.add(target[8:-1])
-        tables = [pathlib.Path(f"/proc/{pid}/net/{name}").read_text() for name in ("tcp", "tcp6")]
-    except OSError:
-        return set()
     rows = [line.split() for table in tables for line in table.splitlines()[1:]]
     addresses = {row[1] for row in rows if row[3] == _LISTENING and row[9] in sockets}
     return {address for address in map(_readable, addresses) if not _is_loopback(address)}
@@ -93,3 +98,9 @@ def _readable(address: str) -> str:
 def _is_loopback(address: str) -> bool:
     host = address.split()[0]
     return host == "::1" or host.startswith(("127.", "::ffff:127."))
+
+
+@pytest.fixture(scope="session")
+def listening_off_loopback() -> Callable[[int], set[str]]:
+    """The look that `tokenline` takes at a process, for a test that it sees something."""
+    return _listening_off_loopback

@@ -6,6 +6,7 @@ One set of runs is shared by all tests of this module; each test looks at one pr
 import json
 import os
 import pathlib
+import socket
 from dataclasses import dataclass
 
 import numpy as np
@@ -151,8 +152,8 @@ def test_one_number_in_training_evaluation_and_scoring(line, tokenline) -> None:
     assert loss == pytest.approx(evaluated, rel=1e-6)
 
 
-def test_score_agrees_with_an_independent_oracle(line) -> None:
-    """Per position -log p from the model's own probabilities, summed in float64 NumPy."""
+def test_evaluation_is_the_sum_of_what_score_says_by_position(line) -> None:
+    """Added up in float64 NumPy. (Whether the losses themselves are right: test_export.py.)"""
     scores = model_of(line.first).signatures["score"](tf.constant(eval_rows(line.first)))
     values = {name: value.numpy().astype(np.float64) for name, value in scores.items()}
     weighted = (values["position_loss"] * values["position_weight"]).sum(axis=1)
@@ -237,6 +238,12 @@ def test_nothing_listens_off_loopback_and_nothing_is_downloaded(line) -> None:
     assert not os.path.exists(line.folder / "runs/small/artifacts/_wheels")
 
 
+def test_the_look_at_listeners_sees_one(listening_off_loopback) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        seen = listening_off_loopback(os.getpid())
+        assert f"0.0.0.0 {server.getsockname()[1]}" in seen
+
+
 def test_bad_row_deep_in_the_data_is_one_line_and_exit_2(line, tokenline, tmp_path) -> None:
     (tmp_path / "pipeline_config.yaml").write_text(CONFIG)
     (tmp_path / "data/span-1").mkdir(parents=True)
@@ -250,6 +257,15 @@ def test_bad_row_deep_in_the_data_is_one_line_and_exit_2(line, tokenline, tmp_pa
     assert "column 'target'" in failed.err
     assert "Traceback" not in failed.out + failed.err
     assert len(failed.err.strip().splitlines()) == 1
+
+
+def test_a_version_that_somebody_removed_is_pushed_again(line, tokenline) -> None:
+    version = line.folder / "runs/small/serving/2"
+    version.rename(line.folder / "taken-away")
+    again = tokenline("run", cwd=line.folder)
+    assert again.code == 0, again.out + again.err
+    assert again.states()["SequenceTrainer"] == "cached"
+    assert version.is_dir()
 
 
 def test_committed_schema_that_the_data_break_stops_the_run(line, tokenline, tmp_path) -> None:

@@ -1,4 +1,4 @@
-"""The other tasks, families, formats and pad ids, each through the whole line once."""
+"""The other tasks and families, CSV, and pad ids that are not 0, each through the whole line once."""
 
 import csv
 import json

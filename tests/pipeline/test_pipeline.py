@@ -30,6 +30,7 @@ NODES = {  # node -> what it waits for
 }
 OURS = [
     "ExampleGen",
+    "ExampleValidator",
     "VocabularyGen",
     "Transform",
     "SequenceTrainer",
@@ -68,6 +69,7 @@ def test_every_component_of_ours_carries_the_hash_of_its_code(line) -> None:
         code_hash(*modules): modules
         for modules in [
             ("components.example_gen",),
+            ("components.example_validator",),
             ("transform", "components.vocabulary_gen"),
             ("transform", "components.sequence_transform"),
             ("transform", "components.sequence_loss", "components.trainer"),

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from components.errors import InputError
-from components.evaluator.evaluation import EvaluationRequest, evaluate
-from components.evaluator.scoring import ModelError, check_signature
+from components.evaluator.evaluation import EvaluationRequest, _ScoreAndAdd, evaluate
+from components.evaluator.scoring import ModelError, Scorer, check_signature
 from components.evaluator.slicing import OVERALL, SliceKey
 from components.evaluator.validation import parse_thresholds
 
@@ -29,8 +29,9 @@ def rows(make_row):
                 grade=index % 4,
             )
         )
-    # A slice whose every token has weight 0.
-    return [*made, make_row((1.0, 2.0), (0.0, 0.0), (1, 1), lang="eo", grade=0)]
+    # A slice whose every token has weight 0, and one where every token has weight 1.
+    made.append(make_row((1.0, 2.0), (0.0, 0.0), (1, 1), lang="eo", grade=0))
+    return [*made, make_row((1.0, 3.0), (1.0, 1.0), (1, 0), lang="fi", grade=0)]
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +57,14 @@ def examples(folder, rows, make_examples):
 def oracle(rows, scale=1.0):
     """Straight from the rows, token by token, in float64."""
     loss = weight = correct = right = count = size = zero = 0.0
+    unit_weights = True
     for row in rows:
         scored = list(zip(row.losses, row.weights, row.correct, strict=True))
         weight += sum(w for _, w, _ in scored)
         loss += scale * math.fsum(x * w for x, w, _ in scored)
         correct += sum(w * c for _, w, c in scored)
         count += sum(w > 0 for _, w, _ in scored)
+        unit_weights &= sum(w for _, w, _ in scored) == sum(w > 0 for _, w, _ in scored)
         if any(w > 0 for _, w, _ in scored):
             right += all(c for _, w, c in scored if w > 0)
             size += 4 * len(scored)
@@ -75,13 +78,17 @@ def oracle(rows, scale=1.0):
     }
     if not weight:
         return counts
-    return counts | {
-        "masked_token_loss": loss / weight,
-        "perplexity": math.exp(loss / weight),
-        "token_accuracy": correct / weight,
-        "sequence_accuracy": right / (len(rows) - zero),
-        "loss_per_byte": loss / size / math.log(2),
-    }
+    bits = {"bits_per_byte": loss / size / math.log(2)} if unit_weights else {}
+    return (
+        counts
+        | bits
+        | {
+            "masked_token_loss": loss / weight,
+            "perplexity": math.exp(loss / weight),
+            "token_accuracy": correct / weight,
+            "sequence_accuracy": right / (len(rows) - zero),
+        }
+    )
 
 
 def run(request, make_pipeline):
@@ -116,6 +123,10 @@ def test_every_slice_equals_the_oracle(tmp_path, rows, model, worse, examples, m
     empty = reports[SliceKey("lang", "eo")].candidate
     assert empty["masked_token_loss"].absent == "no token has weight > 0"
     assert empty["zero_weight_examples"].value == 1
+    # 4 nats over 8 bytes.
+    bits = reports[SliceKey("lang", "fi")].candidate["bits_per_byte"]
+    assert bits.value == pytest.approx(0.5 / math.log(2), rel=1e-12)
+    assert reports[OVERALL].candidate["bits_per_byte"].absent == "weights are not all 1"
 
 
 def test_batches_files_and_order_change_nothing(
@@ -193,18 +204,18 @@ CHANGE = parse_thresholds('[{"metric": "masked_token_loss", "max_increase": 0.0}
         ({"refuse_grade": 3}, "score failed (InvalidArgumentError"),
     ],
 )
-def test_a_baseline_that_cannot_run_is_a_note(
-    tmp_path, settings, problem, model, examples, make_model, make_pipeline
+@pytest.mark.parametrize("thresholds", [CHANGE, ()])
+def test_a_baseline_that_cannot_run_fails_what_compares_with_it(
+    tmp_path, settings, problem, thresholds, model, examples, make_model, make_pipeline
 ):
     broken = make_model(tmp_path / "broken", **settings)
-    request = EvaluationRequest(
-        (examples,), model, broken, str(tmp_path), thresholds=CHANGE, batch_size=64
-    )
+    request = EvaluationRequest((examples,), model, broken, str(tmp_path), thresholds=thresholds)
     evaluation = evaluate(request, make_pipeline)
-    assert evaluation.verdict.blessed
+    assert evaluation.verdict.blessed is not bool(thresholds)
     assert evaluation.verdict.baseline.status == "unusable"
-    assert problem in evaluation.verdict.notes[0]
-    assert "1 threshold(s) on the change are not checked" in evaluation.verdict.notes[0]
+    (told,) = evaluation.verdict.reasons if thresholds else evaluation.verdict.notes
+    assert "the baseline model cannot be used (" in told
+    assert problem in told
     assert not evaluation.reports[0].baseline
 
 
@@ -234,6 +245,44 @@ def test_a_slice_column_of_lists_is_an_error(tmp_path, model, examples, make_pip
     request = EvaluationRequest((examples,), model, None, str(tmp_path), ("weights",))
     with pytest.raises(InputError, match=r"^slices: column 'weights' has \d+ values"):
         evaluate(request, make_pipeline)
+
+
+def test_a_slice_column_that_names_rows_stops_the_scoring(
+    tmp_path, model, make_row, make_examples, make_pipeline, monkeypatch
+):
+    scored = []
+    score = Scorer.__call__
+    monkeypatch.setattr(
+        Scorer, "__call__", lambda self, batch: scored.append(len(batch)) or score(self, batch)
+    )
+    rows = [make_row((1.0,), (1.0,), (1,), grade=number) for number in range(1500)]
+    path = make_examples(tmp_path / "many" / "x.gz", rows)
+    request = EvaluationRequest(
+        (path,), model, None, str(tmp_path), ("lang", "grade"), batch_size=100
+    )
+    text = "^slices: column 'grade' has at least 1001 different values, expected at most 1000$"
+    with pytest.raises(InputError, match=text):
+        evaluate(request, make_pipeline)
+    assert sum(scored) == 1100
+    records = json.loads((tmp_path / "sums.json").read_text())
+    assert sum(r[0] == "grade" for r in records) == 1000
+    assert [r[0] for r in records if len(r) == 2] == ["bad_slice"]
+
+
+def test_what_goes_wrong_is_told_once_a_bundle(model, make_row):
+    good = [make_row((1.0,), (1.0,), (1,)).serialize()] * 3
+    bad = [make_row((1.0, 2.0), (1.0, 1.0), (1, 1)).serialize()]
+    scorer = _ScoreAndAdd((model,), ("losses",))
+    scorer.setup()
+    # The second bundle meets nothing wrong, but what it lacks was wrong before.
+    for bundle in ([good, bad, bad, good], [good, good]):
+        scorer.start_bundle()
+        outputs = [output for batch in bundle for output in scorer.process(batch)]
+        incidents = [output.value for output in outputs if hasattr(output, "tag")]
+        assert [kind for kind, _ in incidents] == ["bad_slice"]
+        assert "'losses' has 2 values in an example" in incidents[0][1]
+    assert outputs[-1].value == incidents[0]
+    assert len(outputs) == 1
 
 
 def test_a_slice_column_that_is_nowhere_is_noted(tmp_path, model, examples, make_pipeline):

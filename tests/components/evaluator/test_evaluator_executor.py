@@ -19,7 +19,7 @@ DEFAULTS = {
     "example_splits": '["eval"]',
     "slices": "[]",
     "thresholds": "[]",
-    "batch_size": 256,
+    "batch_size": 64,
     "confidence": 0.95,
     "min_tokens": 1,
     "code_hash": "",
@@ -153,13 +153,23 @@ def test_against_a_baseline(tmp_path, world, better):
         assert [path.name for path in pathlib.Path(blessing.uri).iterdir()] == ["NOT_BLESSED"]
 
 
-def test_only_change_thresholds_and_a_broken_baseline_still_bless(tmp_path, world):
+@pytest.mark.parametrize(("first", "blessed"), [(0, False), (2, False), (3, True)])
+def test_a_broken_baseline_fails_the_thresholds_on_the_change(tmp_path, world, first, blessed):
     spans, model, _ = world
     broken = standard_artifacts.Model()
     broken.uri, broken.id = str(tmp_path / "gone"), 5
-    folder, blessing = do(tmp_path, spans, model, [broken], thresholds=json.dumps(THRESHOLDS[2:]))
+    folder, blessing = do(
+        tmp_path, spans, model, [broken], thresholds=json.dumps(THRESHOLDS[first:])
+    )
     _, verdict = documents(folder)
-    assert model_utils.is_model_blessed(blessing)
+    assert model_utils.is_model_blessed(blessing) is blessed
+    result = tfma.load_validation_result(folder)
+    assert result.validation_ok is blessed
+    assert not result.rubber_stamp
+    if not blessed:
+        (failure,) = result.metric_validations_per_slice[0].failures
+        assert [failure.message] == verdict["reasons"]
+        assert "remove the threshold for one run" in failure.message
     assert verdict["baseline_status"] == "unusable"
     assert "not a SavedModel" in verdict["baseline_problem"]
     assert numbers(folder)[()]["example_count"] == 60
@@ -187,7 +197,7 @@ def test_component_has_the_interface_of_the_stock_evaluator():
     assert component.exec_properties == {
         **DEFAULTS,
         "thresholds": json.dumps(THRESHOLDS),
-        "min_tokens": 100,
+        "min_tokens": 1000,
     }
 
 

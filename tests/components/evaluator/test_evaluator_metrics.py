@@ -27,6 +27,12 @@ def example(loss, weight, *, tokens=1, correct=0.0, right=0, size=0):
     return dict(zip(SCORES, values, strict=True))
 
 
+# The third is what the model knows of a weight of 1 that float32 sums made 3.0000002.
+UNIT = [
+    example(6.0, 4.0, tokens=4, correct=3.0, right=0, size=8),
+    example(1.0, 1.0, tokens=1, correct=1.0, right=1, size=2),
+    example(2.0, 3.0000002, tokens=3, correct=3.0, right=1, size=5),
+]
 UNEQUAL = [
     example(6.0, 4.0, tokens=5, correct=3.0, right=0, size=8),
     example(1.0, 0.5, tokens=1, correct=0.5, right=1, size=2),
@@ -36,14 +42,14 @@ UNEQUAL = [
 
 
 def test_values():
-    values = {k: m.value for k, m in metrics.measure(bucketed(UNEQUAL), confidence=0.95).items()}
+    measured = metrics.measure(bucketed(UNEQUAL), confidence=0.95)
+    values = {name: item.value for name, item in measured.items() if not item.absent}
     assert values == pytest.approx(
         {
             "masked_token_loss": 7.0 / 4.5,
             "perplexity": math.exp(7.0 / 4.5),
             "token_accuracy": 3.5 / 4.5,
             "sequence_accuracy": 1 / 2,
-            "loss_per_byte": 7.0 / (LN2 * 10),
             "token_count": 6,
             "token_weight": 4.5,
             "example_count": 3,
@@ -51,6 +57,44 @@ def test_values():
         },
         rel=1e-15,
     )
+
+
+def test_bits_per_byte():
+    # (6 + 1 + 2) nats over 8 + 2 + 5 bytes; without each example 3/7, 8/13, 7/10.
+    measured = metrics.measure(bucketed(UNIT), confidence=0.9)["bits_per_byte"]
+    whole, without = 9 / 15 / LN2, np.array([3 / 7, 8 / 13, 7 / 10]) / LN2
+    half = 2.919985580 * math.sqrt(2 / 3 * np.sum((without - whole) ** 2))
+    assert (measured.value, measured.low, measured.high) == pytest.approx(
+        (whole, max(whole - half, 0), whole + half), rel=1e-9
+    )
+
+
+@pytest.mark.parametrize(
+    ("weights", "absent"),
+    [
+        pytest.param((4.0, 1.0), "", id="all 1"),
+        pytest.param((4.000002, 1.0), "", id="rounding"),
+        pytest.param((4.00001, 1.0), "weights are not all 1", id="beyond rounding"),
+        pytest.param((3.5, 1.5), "weights are not all 1", id="1 on average"),
+    ],
+)
+def test_bits_per_byte_needs_weights_of_1(weights, absent):
+    # Both in one bucket: an example that is off is noticed whatever the others add.
+    rows = [
+        example(6.0, weight, tokens=tokens, size=8)
+        for weight, tokens in zip(weights, (4, 1), strict=True)
+    ]
+    ours, units = bucketed(rows, [3, 3]), bucketed(UNIT)
+    for measured in (
+        metrics.measure(ours, confidence=0.95),
+        metrics.compare(ours, units, confidence=0.95),
+        metrics.compare(units, ours, confidence=0.95),
+    ):
+        item = measured["bits_per_byte"]
+        assert item.absent == absent
+        assert math.isnan(item.value) is bool(absent)
+        assert not (absent and item.has_interval)
+        assert not measured["masked_token_loss"].absent
 
 
 @pytest.mark.parametrize(
@@ -63,12 +107,12 @@ def test_values():
                 "perplexity": "no token has weight > 0",
                 "token_accuracy": "no token has weight > 0",
                 "sequence_accuracy": "no token has weight > 0",
-                "loss_per_byte": "no target bytes",
+                "bits_per_byte": "no target bytes",
             },
             id="no example",
         ),
         pytest.param(
-            [example(1.0, 1.0, size=0)], {"loss_per_byte": "no target bytes"}, id="no bytes"
+            [example(1.0, 1.0, size=0)], {"bits_per_byte": "no target bytes"}, id="no bytes"
         ),
         pytest.param(
             [example(1e3, 1.0, size=1)], {"perplexity": "too large for a float64"}, id="overflow"
@@ -78,7 +122,7 @@ def test_values():
             {
                 "masked_token_loss": "2 example(s) have a non-finite score",
                 "perplexity": "2 example(s) have a non-finite score",
-                "loss_per_byte": "2 example(s) have a non-finite score",
+                "bits_per_byte": "2 example(s) have a non-finite score",
             },
             id="NaN and Inf",
         ),

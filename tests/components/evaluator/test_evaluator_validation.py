@@ -100,33 +100,64 @@ def test_change_thresholds(threshold, blessed, reason):
 CHANGE = parse_thresholds('[{"metric": "masked_token_loss", "max_increase": 0.0}]')
 
 
+UNUSABLE = Baseline(BASELINE_UNUSABLE, "old: no signature 'score'")
+WAY_OUT = "remove the threshold for one run to accept this model without the comparison"
+
+
+def test_without_a_baseline_a_change_is_not_checked_and_that_is_noted():
+    verdict = decide(WITHOUT, CHANGE, min_tokens=1, baseline=NONE)
+    assert verdict.blessed
+    assert verdict.reasons == ("masked_token_loss is finite in every example",)
+    assert verdict.notes == ("no baseline model: 1 threshold(s) on the change are not checked",)
+
+
 @pytest.mark.parametrize(
-    ("baseline", "note"),
+    ("thresholds", "failing"),
     [
-        (NONE, "no baseline model: 1 threshold(s) on the change are not checked"),
+        ('[{"metric": "masked_token_loss", "max_increase": 0.0}]', ["masked_token_loss"]),
+        # Every slice, but one reason: it is the same everywhere.
         (
-            Baseline(BASELINE_UNUSABLE, "old: no signature 'score'"),
-            "the baseline model cannot be used, old: no signature 'score': "
-            "1 threshold(s) on the change are not checked",
+            '[{"metric": "token_accuracy", "max_decrease": 1, "slice": "*"},'
+            ' {"metric": "masked_token_loss", "max": 9}]',
+            ["token_accuracy"],
+        ),
+        (
+            '[{"metric": "perplexity", "max_increase": 1},'
+            ' {"metric": "token_accuracy", "max_decrease": 1}]',
+            ["perplexity", "token_accuracy"],
         ),
     ],
 )
-def test_without_a_usable_baseline_there_is_a_verdict_and_a_note(baseline, note):
-    verdict = decide(WITHOUT, CHANGE, min_tokens=1, baseline=baseline)
+def test_a_change_from_an_unusable_baseline_is_not_blessed(thresholds, failing):
+    verdict = decide(WITHOUT, parse_thresholds(thresholds), min_tokens=1, baseline=UNUSABLE)
+    assert not verdict.blessed
+    kinds = {"token_accuracy": "max_decrease"}
+    assert verdict.reasons == tuple(
+        f"{name} (overall): {kinds.get(name, 'max_increase')} cannot be checked, the baseline model "
+        f"cannot be used (old: no signature 'score'); {WAY_OUT}"
+        for name in failing
+    )
+    assert verdict.notes == ()
+
+
+def test_an_unusable_baseline_is_a_note_where_no_change_is_judged():
+    thresholds = parse_thresholds('[{"metric": "masked_token_loss", "max": 9}]')
+    verdict = decide(WITHOUT, thresholds, min_tokens=1, baseline=UNUSABLE)
     assert verdict.blessed
-    assert verdict.reasons == ("masked_token_loss is finite in every example",)
-    assert verdict.notes == (note,)
+    assert verdict.notes == ("the baseline model cannot be used (old: no signature 'score')",)
 
 
-def test_a_baseline_without_value_is_a_note():
+def test_a_change_from_a_baseline_without_value_is_not_blessed():
     theirs = measured(0.0, 0.5, absent="1 example(s) have a non-finite score")
     reports = [slice_report(OVERALL, measured(2.0, 0.75), theirs)]
     verdict = decide(reports, CHANGE, min_tokens=1, baseline=USED)
-    assert verdict.blessed
-    assert verdict.notes == (
-        "masked_token_loss (overall): max_increase not checked, the baseline has no value: "
-        "1 example(s) have a non-finite score",
+    assert not verdict.blessed
+    assert verdict.reasons == (
+        "masked_token_loss (overall): max_increase cannot be checked, the baseline has no value "
+        f"(1 example(s) have a non-finite score); {WAY_OUT}",
     )
+    others = parse_thresholds('[{"metric": "token_accuracy", "max_decrease": 0.5}]')
+    assert decide(reports, others, min_tokens=1, baseline=USED).blessed
 
 
 def test_no_thresholds_still_give_a_verdict():

@@ -20,7 +20,7 @@ from components.trainer.request import (
     TrainOptions,
     TrainRequest,
 )
-from transform import preprocessing
+from transform import preprocessing, sequence
 from transform.settings import Settings, Side
 from transform.vocabulary import Vocabularies, Vocabulary
 
@@ -42,6 +42,7 @@ SPEC = {
     "source": tf.io.VarLenFeature(tf.string),
     "target": tf.io.VarLenFeature(tf.string),
     "importance": tf.io.VarLenFeature(tf.float32),
+    "digits": tf.io.VarLenFeature(tf.int64),  # only sliced by
 }
 ROWS = [
     ("12", "one two", []),
@@ -71,7 +72,7 @@ def transform_graph(tmp_path_factory) -> str:
     }
     function = functools.partial(preprocessing.preprocessing_fn, custom_config=config)
     metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(SPEC))
-    rows = [{"source": [b"1"], "target": [b"one"], "importance": []}]
+    rows = [{"source": [b"1"], "target": [b"one"], "importance": [], "digits": [1]}]
     options = PipelineOptions(["--runner=FnApiRunner"])
     with beam.Pipeline(options=options) as pipeline, tft_beam.Context(str(work / "tmp")):
         data = pipeline | beam.Create(rows)
@@ -85,7 +86,7 @@ def transform_graph(tmp_path_factory) -> str:
 def exported(transform_graph, tmp_path_factory):
     """Export a model, spoilt or not; returns the loaded SavedModel and its folder."""
 
-    def make(*, poison: bool = False):
+    def make(*, poison: bool = False, model=None):
         folder = str(tmp_path_factory.mktemp("model") / "Format-Serving")
         request = TrainRequest(
             train_files=(),
@@ -99,12 +100,12 @@ def exported(transform_graph, tmp_path_factory):
             batch=BatchOptions(),
             train=TrainOptions(decode_length=7),
         )
-        model = build_model(training.model_spec(request, VOCABULARIES))
+        model = model or build_model(training.model_spec(request, VOCABULARIES))
         for variable in model.trainable_variables:
             if poison and variable.name == "projection_bias":
                 variable.assign(np.full(variable.shape, np.nan))
         export.export(model, request, VOCABULARIES)
-        return tf.saved_model.load(folder), folder
+        return tf.saved_model.load(folder), folder, model
 
     return make
 
@@ -160,6 +161,46 @@ def test_score_of_known_rows(served) -> None:
     np.testing.assert_allclose(scores["loss_sum"], weighted, rtol=1e-6)
     assert (scores["position_loss"][1, :4] > 0).all()  # at weight 0 too: it is a real position
     assert (scores["position_loss"][0, 3:] == 0).all()
+
+
+def test_losses_are_those_of_a_float64_oracle(served) -> None:
+    """-log softmax in NumPy, from the network's own logits, position by position."""
+    rows = [serialized(*row) for row in ROWS]
+    batch = {
+        name: tf.constant(value) for name, value in call(served, "transform_features", rows).items()
+    }
+    batch["decoder_inputs"] = sequence.shift_right(batch["targets"], SETTINGS.special.bos)
+    logits = served[2](batch).numpy().astype(np.float64)
+    scores = call(served, "score", rows)
+    for row, length in enumerate(batch["target_lengths"].numpy()):
+        for position in range(length):
+            each = logits[row, position]
+            target = scores["target_ids"][row, position]
+            loss = np.log(np.exp(each - each.max()).sum()) + each.max() - each[target]
+            assert scores["position_loss"][row, position] == pytest.approx(loss, rel=1e-5)
+            right = float(each.argmax() == target)
+            assert scores["position_correct"][row, position] == right
+
+
+def test_a_word_outside_the_vocabulary_is_never_right(exported) -> None:
+    """A model that says unknown all the time has predicted no word."""
+    _, _, model = exported()
+    for variable in model.trainable_variables:
+        if variable.name == "projection_bias":
+            variable.assign(np.eye(variable.shape[0])[SETTINGS.special.unk] * 99)
+    served = exported(model=model)
+    scores = call(served, "score", [serialized("1", "four five")])
+    np.testing.assert_array_equal(scores["target_ids"][0], [1, 1, 3, 0, 0])
+    assert scores["position_confidence"][0, 0] > 0.99
+    assert scores["correct_sum"] == scores["sequence_correct"] == 0
+
+
+def test_columns_that_ids_do_not_come_from_may_be_of_any_type(served) -> None:
+    example = tf.train.Example.FromString(serialized("12", "one two"))
+    example.features.feature["digits"].float_list.value.append(2.5)
+    with_extra = call(served, "score", [example.SerializeToString()])
+    without = call(served, "score", [serialized("12", "one two")])
+    assert with_extra["loss_sum"] == without["loss_sum"]
 
 
 def test_scores_do_not_depend_on_the_other_rows_of_a_batch(served) -> None:

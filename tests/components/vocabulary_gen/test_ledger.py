@@ -42,8 +42,6 @@ def test_build_adds_what_the_vocabulary_does_not_know():
                 "tokens_read": 9,
                 "kept": 7,
                 "truncated": 2,
-                "trained": 0,
-                "zero_weight": 0,
                 "out_of_vocabulary": 7,
             },
         }
