@@ -29,9 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        if not error.filename:
-            raise
-        return _refuse(f"{os.fsdecode(error.filename)}: {error.strerror}")
+        place = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        return _refuse(f"{place}{error.strerror or error}")
 
 
 def _refuse(problems: str) -> int:
@@ -59,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         "with one loss number that means the same thing at every step.",
         epilog="exit codes: 0 done, 1 failed, 2 bad input, 3 not blessed",
     )
+    parser.add_argument("--version", action="version", version=f"tokenline {_version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     run = _command(commands, "run", _run, "the whole line, locally, with live progress")
     _add_config(run)
@@ -79,6 +79,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_config(generate)
     generate.add_argument("--span", type=int, required=True, help="which span, from 1")
     return parser
+
+
+def _version() -> str:
+    import importlib.metadata
+
+    return importlib.metadata.version("tokenline")
 
 
 def _command(commands, name, function, text) -> argparse.ArgumentParser:  # type: ignore[no-untyped-def]

@@ -98,8 +98,16 @@ class DataConfig:
     unk_id: int = setting(1, "id of the unknown token", ge=0)
     bos_id: int = setting(2, "id that starts the decoder", ge=0)
     eos_id: int = setting(3, "id that ends a sequence", ge=0)
-    vocab_size: int = setting(32_000, "tokens kept, the most frequent first", ge=1)
-    min_frequency: int = setting(1, "rarer tokens are unknown", ge=1)
+    # A vocabulary only grows: the tokens that earlier runs admitted keep their ids, even if
+    # vocab_size is lowered or min_frequency raised since.
+    vocab_size: int = setting(
+        32_000, "most ids of a side, reserved and oov ones counted; frequent tokens come first; "
+        "limits what is added, removes nothing",
+        ge=1,
+    )  # fmt: skip
+    min_frequency: int = setting(
+        1, "rarer tokens are unknown, unless an earlier run admitted them", ge=1
+    )
     oov_buckets: int = setting(1, "ids that unknown tokens share", ge=1)
 
 
@@ -199,7 +207,7 @@ class Threshold:
 class EvalConfig:
     """What is measured on the eval split, and what a model must reach to be pushed."""
 
-    batch_size: int = setting(256, "examples scored at once; changes no result", ge=1)
+    batch_size: int = setting(64, "examples scored at once; changes no result", ge=1)
     slices: tuple[str, ...] = setting(("target_length",), "extra columns, or target_length")
     thresholds: tuple[Threshold, ...] = setting((), "conditions of the blessing")
     confidence: float = setting(0.95, "level of the intervals", gt=0, lt=1)
@@ -271,7 +279,7 @@ def _complete(config: Config, given: set[str]) -> Config:
         decode = dataclasses.replace(decode, max_length=data.max_target_length)
     if "serving.push_to" not in given:
         serving = dataclasses.replace(
-            serving, push_to=_join(_join(config.pipeline.root, config.pipeline.name), "serving")
+            serving, push_to=os.path.join(config.pipeline.root, config.pipeline.name, "serving")
         )
     if train.epochs is None and train.steps is None:
         train = dataclasses.replace(train, epochs=10)
@@ -293,7 +301,3 @@ def _complete_tagging(
     if "data.max_source_length" not in given:
         data = dataclasses.replace(data, max_source_length=data.max_target_length)
     return data, dataclasses.replace(transform, **absent)  # type: ignore[arg-type]
-
-
-def _join(folder: str, name: str) -> str:
-    return f"{folder}/{name}" if "://" in folder else os.path.join(folder, name)

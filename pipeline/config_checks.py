@@ -8,6 +8,7 @@ import itertools
 import os
 from typing import TYPE_CHECKING
 
+from pipeline import config_checks_model
 from pipeline.config_problems import Problems
 
 if TYPE_CHECKING:
@@ -26,12 +27,6 @@ _NOT_USED_BY = {
     "seq2seq": (),
     "tagging": ("decode.max_length",),
 }
-_BOUNDS = ("max", "min", "max_increase", "max_decrease")
-# The metrics that get better by what the bound forbids.
-_BETTER = {
-    "max_increase": ("token_accuracy", "sequence_accuracy"),
-    "max_decrease": ("masked_token_loss", "perplexity", "bits_per_byte"),
-}
 _GENERATED = {"source": "source", "target": "target"}
 _GENERATED_EXTRA = {"digits": ("integer", "integer?")}
 
@@ -39,6 +34,7 @@ _GENERATED_EXTRA = {"digits": ("integer", "integer?")}
 def check(config: "Config", problems: Problems) -> None:
     """Adds every contradiction to `problems`."""
     for one in (
+        _places,  # before what looks at them
         _columns,
         _split,
         _input_files,
@@ -49,12 +45,22 @@ def check(config: "Config", problems: Problems) -> None:
         _tagging,
         _vocabularies,
         _weights,
-        _model,
-        _schedule,
-        _slices,
-        _thresholds,
+        config_checks_model.check,
     ):
         one(config, problems)
+
+
+def _places(config: "Config", problems: Problems) -> None:
+    places = {
+        "pipeline.root": config.pipeline.root,
+        "data.path": config.data.path,
+        "data.schema": config.data.schema,
+        "serving.push_to": config.serving.push_to,
+    }
+    for key, place in places.items():
+        if key in problems.given and problems.clean(key) and "://" in (place or ""):
+            text = f"got {place!r}, expected a path of this machine"
+            problems.add(key, f"{text} (local runs do not support remote addresses yet)")
 
 
 def _columns(config: "Config", problems: Problems) -> None:
@@ -113,15 +119,13 @@ def _input_files(config: "Config", problems: Problems) -> None:
     if problems.clean("data.path", "data.generator") and data.generator is None:
         _folder_exists(data.path, problems)
     schema = data.schema if problems.clean("data.schema") else None
-    if schema and "://" not in schema and not os.path.isfile(schema):
+    if schema and not os.path.isfile(schema):
         problems.add("data.schema", f"no such file: {schema}")
 
 
 def _folder_exists(path: str, problems: Problems) -> None:
     if path.count(SPAN) > 1:
         problems.add("data.path", f"got {path!r}, expected {SPAN} at most once")
-    elif "://" in path:
-        return
     elif SPAN in path and not glob.glob(glob.escape(path).replace(SPAN, "*")):
         # glob.escape leaves braces alone, so the placeholder is still there to replace.
         problems.add("data.path", f"no folder matches {path}")
@@ -172,10 +176,22 @@ def _reserved_ids(config: "Config", problems: Problems) -> None:
             )
             text = f"got {ids[at]}, which is also {other} (only pad_id and eos_id may be equal)"
             problems.add(f"data.{at}", text)
-    limit = config.data.vocab_size + len(names)
-    for name in names if problems.clean("data.vocab_size") else ():
-        if ids[name] >= limit:
-            problems.add(f"data.{name}", f"got {ids[name]}, expected < vocab_size + 4 = {limit}")
+    if problems.clean("data.vocab_size", "data.oov_buckets"):
+        _vocabulary_size(ids, config, problems)
+
+
+def _vocabulary_size(ids: dict[str, int], config: "Config", problems: Problems) -> None:
+    data = config.data
+    largest = max(ids, key=lambda name: ids[name])
+    # The unknown id is one of the out-of-vocabulary ids.
+    taken = ids[largest] + 1 + data.oov_buckets - 1
+    if taken < data.vocab_size:
+        return
+    keys = ("vocab_size", "oov_buckets", largest)
+    at = next((key for key in keys if f"data.{key}" in problems.given), "vocab_size")
+    text = f"got {getattr(data, at)}, which leaves no id for a token: data.vocab_size = "
+    text += f"{data.vocab_size} counts all ids, and {taken} are reserved or for unknown tokens"
+    problems.add(f"data.{at}", text)
 
 
 def _keys_without_use(config: "Config", problems: Problems) -> None:
@@ -234,57 +250,7 @@ def _weights(config: "Config", problems: Problems) -> None:
     for factor, role in (("token", "weights"), ("example", "example_weight")):
         if factor in factors and role not in config.data.columns:
             problems.add(key, f"got {factor}, but data.columns names no {role} column")
-
-
-def _model(config: "Config", problems: Problems) -> None:
-    model = config.model
-    readable = problems.clean("model.family", "model.units", "model.heads")
-    if readable and model.family == "transformer" and model.units % model.heads:
-        text = f"got {model.heads}, expected a divisor of model.units = {model.units}"
-        problems.add("model.heads", text)
-    readable = problems.clean("task", "model.tie_embeddings")
-    if readable and config.task == "tagging" and model.tie_embeddings:
-        problems.add("model.tie_embeddings", "got true, but task tagging embeds no targets")
-
-
-def _schedule(config: "Config", problems: Problems) -> None:
-    train = config.train
-    readable = problems.clean("train.weight_decay", "train.optimizer")
-    if readable and train.weight_decay and train.optimizer != "adamw":
-        text = f"has no effect with train.optimizer {train.optimizer}, expected 0"
-        problems.add("train.weight_decay", text)
-    if not problems.clean("train.epochs", "train.steps"):
-        return
-    if "train.epochs" in problems.given and "train.steps" in problems.given:
-        text = f"got {train.steps} and train.epochs {train.epochs}, expected one of the two"
-        problems.add("train.steps", text)
-    elif train.steps and problems.clean("train.warmup_steps") and train.warmup_steps >= train.steps:
-        text = f"got {train.warmup_steps}, expected fewer than train.steps = {train.steps}"
-        problems.add("train.warmup_steps", text)
-
-
-def _slices(config: "Config", problems: Problems) -> None:
-    if not problems.clean("data.extra_columns", "eval.slices"):
-        return
-    known = [*config.data.extra_columns, "target_length"]
-    for index, name in enumerate(config.eval.slices):
-        if name not in known:
-            text = f"got {name!r}, expected one of {', '.join(known)} (see data.extra_columns)"
-            problems.add(f"eval.slices[{index}]", text)
-        elif name in config.eval.slices[:index]:
-            problems.add(f"eval.slices[{index}]", f"got {name!r} twice")
-
-
-def _thresholds(config: "Config", problems: Problems) -> None:
-    for index, threshold in enumerate(config.eval.thresholds):
-        where = f"eval.thresholds[{index}]"
-        if not problems.clean(where):
-            continue
-        bounds = [key for key in _BOUNDS if f"{where}.{key}" in problems.given]
-        if len(bounds) != 1:
-            text = f"got {' and '.join(bounds) or 'no bound'}, expected one of {', '.join(_BOUNDS)}"
-            problems.add(where, text)
-        elif threshold.metric in _BETTER.get(bounds[0], ()):
-            opposite = "max_decrease" if bounds[0] == "max_increase" else "max_increase"
-            text = f"forbids {threshold.metric} to get better, expected {opposite}"
-            problems.add(f"{where}.{bounds[0]}", text)
+        if factor not in factors and role in config.data.columns:
+            found = ", ".join(factors) or "an empty list"
+            text = f"got {found}, which leaves the {role} column of data.columns without use; "
+            problems.add(key, f"{text}expected also {factor}")

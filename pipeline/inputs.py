@@ -16,7 +16,7 @@ from transform.settings import TOKEN_LIST
 
 @dataclass(frozen=True)
 class RunInputs:
-    """The spans that a run reads, and ExampleGen's parameters for them."""
+    """The spans that a run reads (none without {SPAN} in the path), and ExampleGen's parameters for them."""
 
     spans: tuple[int, ...]
     example_gen: dict[str, Any]
@@ -34,7 +34,7 @@ def resolve(config: Config) -> RunInputs:
     parameters = _example_gen_parameters(config, spans)
     listing = preflight(parse_request(parameters))
     parameters["fingerprint"] = files.fingerprint(listing.files)
-    return RunInputs(spans or (0,), parameters)
+    return RunInputs(spans, parameters)
 
 
 def _generate_first_span(config: Config) -> None:
@@ -85,8 +85,8 @@ def _column_kinds(config: Config) -> dict[str, str]:
         "target": target_kind,
         "tokens": source_kind,
         "tags": target_kind,
-        "weights": "float_list",
-        "example_weight": "number",
+        "weights": "weight_list",
+        "example_weight": "weight",
     }
     roles = {column: kinds[role] for role, column in config.data.columns.items()}
     return roles | dict(config.data.extra_columns)

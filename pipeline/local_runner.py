@@ -57,6 +57,7 @@ def run(
 
     Raises:
       NodeFailure: a node failed; those after it did not start.
+      KeyboardInterrupt: the user ended it.
     """
     global _watch
     watch = _watch = _Watch(on_change)
@@ -64,9 +65,11 @@ def run(
         with _pinned_beam_runner():
             _Runner().run(to_run)
     except Exception:
-        if watch.failure:
-            raise watch.failure from watch.failure.cause
-        raise
+        if watch.failure is None:
+            raise
+        if isinstance(watch.failure.cause, KeyboardInterrupt):
+            raise watch.failure.cause from None
+        raise watch.failure from watch.failure.cause
     finally:
         _watch = None
     return watch.run_id, watch.nodes
@@ -111,7 +114,7 @@ class _Node(beam_dag_runner.PipelineNodeAsDoFn):
         try:
             launched.launch()
             node.state = "done" if launched.executed else "cached"
-        except Exception as error:
+        except BaseException as error:  # Ctrl-C too: Beam makes a RuntimeError of it
             node.state = "failed"
             watch.failure = NodeFailure(self._node_id, error)
             raise

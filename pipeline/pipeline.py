@@ -5,6 +5,8 @@ import hashlib
 import json
 import os
 
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import components as tfx_components
 from tfx import types
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
@@ -18,6 +20,7 @@ from tfx.types import standard_artifacts
 
 import components as ours
 from components.code_hash import code_hash
+from components.errors import InputError
 from components.pusher import versions
 from pipeline.config import Config
 from pipeline.inputs import RunInputs
@@ -87,9 +90,13 @@ def _schema(config: Config, statistics: BaseNode, paths: RunPaths) -> BaseNode:
 
 
 def _copy_by_content(file: str, folder: str) -> str:
-    """Copy a file into a folder named by its content: TFX's cache looks at the path alone."""
+    """Copy a schema into a folder named by its content: TFX's cache looks at the path alone."""
     with open(file, "rb") as source:
         content = source.read()
+    try:
+        text_format.Parse(content, schema_pb2.Schema())
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: got no schema, expected a schema.pbtxt: {error}") from None
     copy = os.path.join(folder, hashlib.sha256(content).hexdigest()[:16], os.path.basename(file))
     os.makedirs(os.path.dirname(copy), exist_ok=True)
     with open(copy, "wb") as target:

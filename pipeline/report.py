@@ -1,7 +1,7 @@
 """One run as one HTML page: verdict, metrics, curve, durations, ledger, data, configuration.
 
 The page holds everything itself: no script, no font, no image, no request. Whatever a run did not
-record is left out, so that a run that failed half-way can be reported too.
+record is left out.
 """
 
 import contextlib

@@ -32,10 +32,11 @@ def report(config: Config, run_id: str | None) -> int:
 def report_data(record: dict[str, Any]) -> ReportData:
     """What the page shows of a run's record."""
     spans = ", ".join(map(str, record["spans"]))
+    span = f" · span {spans}" if spans else ""
     places = {"model": record["pushed"], "log": record["log"]}
     return ReportData(
         name=record["pipeline"],
-        subtitle=f"{record['task']} · span {spans} · run {record['run']}",
+        subtitle=f"{record['task']}{span} · run {record['run']}",
         verdict=record["verdict"],
         metrics=record["metrics"],
         history=record["history"]["points"],

@@ -28,6 +28,7 @@ def run(config: Config) -> int:
     """
     started = time.monotonic()
     found = inputs.resolve(config)
+    os.makedirs(config.serving.push_to, exist_ok=True)  # better now than after training
     run_paths = paths.new_run(config)
     with _alone(run_paths), output_to(run_paths.log) as terminal:
         try:
@@ -44,9 +45,10 @@ def _run(
     terminal: Terminal,
     started: float,
 ) -> int:
-    spans = ", ".join(map(str, found.spans))
-    name = config.pipeline.name
-    terminal.line(f"tokenline run: {name} ({config.task}), span {spans}, {config.data.path}")
+    name, where = config.pipeline.name, config.data.path
+    numbers = ", ".join(map(str, found.spans))
+    spans = f", span{'s' if len(found.spans) > 1 else ''} {numbers}" if found.spans else ""
+    terminal.line(f"tokenline run: {name} ({config.task}), {where}{spans}")
     terminal.status("  loading TensorFlow and TFX")
     _quiet_imports()
     from pipeline import local_runner  # heavy: TFX

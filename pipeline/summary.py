@@ -16,12 +16,18 @@ _COLUMNS = (
     ("token_count", "tokens", "{:,.0f}".format),
 )
 _MOST_SLICES = 12
+_LONGEST_LABEL = 40
+_LOSSES = {
+    "out_of_vocabulary": "out of vocabulary",
+    "truncated": "cut off",
+    "zero_weight": "of weight 0",
+}
 
 
 def closing_table(record: dict[str, Any]) -> list[str]:
     """Lines that say how good the model is, whether it is blessed and why, and where things are."""
     slices = record["metrics"]["slices"]
-    width = max(12, *(len(each["slice"]) for each in slices[: _MOST_SLICES + 1])) + 2
+    width = max(12, *(len(_label(each["slice"])) for each in slices[: _MOST_SLICES + 1])) + 2
     lines = ["", " " * (width + 2) + "".join(f"{title:>12}" for _, title, _ in _COLUMNS)]
     lines += [_row(each, width) for each in slices[: _MOST_SLICES + 1]]
     if len(slices) > _MOST_SLICES + 1:
@@ -30,17 +36,42 @@ def closing_table(record: dict[str, Any]) -> list[str]:
     lines += ["", "  blessed" if verdict["blessed"] else "  NOT blessed"]
     lines += [f"    {reason}" for reason in (*verdict["reasons"], *verdict["notes"])]
     model = record["pushed"] or "not pushed"
-    lines += [
-        "",
-        f"  model   {model}",
-        f"  report  {record['report']}",
-        f"  log     {record['log']}",
-    ]
+    lines += ["", *(f"  data    {text}" for text in _data(record))]
+    lines += [f"  model   {model}", f"  report  {record['report']}", f"  log     {record['log']}"]
     lines.append(f"  {record['seconds']:.1f} s in all")
     return lines
+
+
+def _data(record: dict[str, Any]) -> list[str]:
+    """What was read, and whatever of it did not reach the loss as it stood."""
+    ingest, ledger = record["ingest"], record["ledger"]
+    splits = ", ".join(f"{name} {rows:,}" for name, rows in ingest["splits"].items())
+    lines = [f"{ingest['rows']:,} rows ({splits})"]
+    if ingest["bad_rows"]:
+        first = ingest["first_bad_rows"][0]
+        lines.append(f"{ingest['bad_rows']:,} bad rows left out, the first: {first}")
+    if ingest["unconfigured_columns"]:
+        names = ", ".join(sorted(ingest["unconfigured_columns"]))
+        lines.append(f"columns not used: {names[:80]}")
+    for split, sides in ledger.items():
+        for side, row in sides.items():
+            lost = [
+                f"{row[key] / row['tokens_read']:.1%} {text}"
+                for key, text in _LOSSES.items()
+                if row.get(key) and row["tokens_read"]
+            ]
+            if lost:
+                lines.append(f"{split} {side} tokens: {', '.join(lost)}")
+    return lines
+
+
+def _label(text: str) -> str:
+    """A slice's name as one short line, whatever bytes its value holds."""
+    plain = "".join(each if each.isprintable() else "·" for each in text)
+    return plain if len(plain) <= _LONGEST_LABEL else plain[: _LONGEST_LABEL - 1] + "…"
 
 
 def _row(measured: dict[str, Any], width: int) -> str:
     values = measured["candidate"]
     cells = [form(values[name]) if name in values else "–" for name, _, form in _COLUMNS]
-    return f"  {measured['slice']:<{width}}" + "".join(f"{cell:>12}" for cell in cells)
+    return f"  {_label(measured['slice']):<{width}}" + "".join(f"{cell:>12}" for cell in cells)

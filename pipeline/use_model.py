@@ -13,6 +13,7 @@ from components.errors import InputError
 from pipeline.terminal import silenced
 
 _BATCH = 64
+_LARGEST = 3.4e38  # of float32
 
 
 def predict(model: str | None, config: str, file: str) -> int:
@@ -44,13 +45,15 @@ def score(model: str | None, config: str, file: str) -> int:
     signature = loaded.signatures["score"]
     numbered = ((number, line) for number, line in enumerate(_lines(file), start=1))
     for rows in _batches(numbered):
-        examples = [_example(line, facts["settings"], f"{file}:{number}") for number, line in rows]
+        examples = [
+            _example(line, facts["settings"], f"{_place(file)}:{number}") for number, line in rows
+        ]
         try:
             found = signature(tf.constant(examples))
         except tf.errors.InvalidArgumentError as error:
             first, last = rows[0][0], rows[-1][0]
             reason = error.message.strip().split("\n")[0]
-            raise InputError(f"{file}, rows {first} to {last}: {reason}") from None
+            raise InputError(f"{_place(file)}, rows {first} to {last}: {reason}") from None
         outputs = {name: value.numpy() for name, value in found.items()}
         for row in range(len(rows)):
             print(json.dumps(_scored(outputs, row)), flush=True)
@@ -94,14 +97,20 @@ def _load(folder: str) -> tuple[Any, dict[str, Any]]:
     return loaded, facts
 
 
+def _place(file: str) -> str:
+    return "standard input" if file == "-" else file
+
+
 def _lines(file: str) -> Iterator[str]:
     """The lines of a file or of standard input, which must be UTF-8."""
-    place = "standard input" if file == "-" else file
+    place = _place(file)
+    if file == "-" and sys.stdin is None:
+        raise InputError("standard input is closed, expected text, one a line")
     try:
         with sys.stdin.buffer if file == "-" else open(file, "rb") as stream:
             for number, line in enumerate(stream, start=1):
                 try:
-                    yield line.decode("utf-8").rstrip("\r\n")
+                    yield line.decode("utf-8").removesuffix("\n").removesuffix("\r")
                 except UnicodeDecodeError as error:
                     bad = line[error.start]
                     raise InputError(
@@ -113,7 +122,7 @@ def _lines(file: str) -> Iterator[str]:
 
 def _batches(items: Iterator[Any]) -> Iterator[list[Any]]:
     """Batches of the items; one at a time where a person types them."""
-    size = 1 if sys.stdin.isatty() else _BATCH
+    size = 1 if sys.stdin and sys.stdin.isatty() else _BATCH
     batch: list[Any] = []
     for item in items:
         batch.append(item)
@@ -154,12 +163,19 @@ def _example(line: str, settings: dict[str, Any], place: str) -> bytes:
     example = tf.train.Example()
     for side in filter(None, (settings["source"], settings["target"])):
         column, is_list = side["column"], side["tokenizer"] == "pretokenized"
-        value = row.get(column)
+        if column not in row:
+            raise InputError(f"{place}: column {column!r} is missing, found {sorted(row)}")
+        value = row[column]
         values = value if is_list else [value]
         if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
             expected = "a list of strings" if is_list else "text"
             raise InputError(f"{place}: column {column!r}: got {value!r}, expected {expected}")
-        encoded = [each.encode("utf-8") for each in values]
+        try:
+            encoded = [each.encode("utf-8") for each in values]
+        except UnicodeEncodeError:
+            raise InputError(
+                f"{place}: column {column!r}: got half a surrogate pair, expected text"
+            ) from None
         example.features.feature[column].bytes_list.value.extend(encoded)
     for column in filter(None, (settings["token_weights"], settings["example_weights"])):
         if row.get(column) is not None:
@@ -169,8 +185,8 @@ def _example(line: str, settings: dict[str, Any], place: str) -> bytes:
 
 def _add_numbers(example: Any, column: str, value: Any, place: str) -> None:
     numbers = value if isinstance(value, list) else [value]
-    if not all(isinstance(number, int | float) and number >= 0 for number in numbers):
-        raise InputError(f"{place}: column {column!r}: got {value!r}, expected numbers >= 0")
+    if not all(type(number) in (int, float) and 0 <= number < _LARGEST for number in numbers):
+        raise InputError(f"{place}: column {column!r}: got {value!r}, expected finite numbers >= 0")
     example.features.feature[column].float_list.value.extend(numbers)
 
 

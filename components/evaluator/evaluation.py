@@ -132,6 +132,8 @@ def _check_baseline(path: str | None) -> validation.Baseline:
 
 
 def _judge(request: EvaluationRequest, sums: _Sums, baseline: validation.Baseline) -> Evaluation:
+    if baseline.status == validation.BASELINE_USED:
+        baseline = _comparable(sums.by_slice[OVERALL], baseline)
     compared = baseline.status == validation.BASELINE_USED
     reports = tuple(
         metrics.report(
@@ -151,6 +153,21 @@ def _judge(request: EvaluationRequest, sums: _Sums, baseline: validation.Baselin
         notes=_slice_notes(reports, request.slices),
     )
     return Evaluation(reports, verdict)
+
+
+def _comparable(overall: metrics.Array, baseline: validation.Baseline) -> validation.Baseline:
+    """The baseline, unusable if it scores other tokens than the candidate: [G, M, C] sums.
+
+    Then it was made for another task, column, tokenizer or length, or with other weights, and a
+    difference of the two losses per token means nothing.
+    """
+    totals = overall.sum(axis=0)
+    for name in ("token_count", "weight_sum"):
+        ours, theirs = totals[:, metrics.SUMS.index(name)]
+        if not np.isclose(ours, theirs, rtol=1e-6, equal_nan=True):
+            problem = f"it scores other tokens: {name} {theirs:.10g} against {ours:.10g}"
+            return validation.Baseline(validation.BASELINE_UNUSABLE, problem)
+    return baseline
 
 
 def _slice_notes(reports: Sequence[metrics.SliceReport], columns: Sequence[str]) -> list[str]:

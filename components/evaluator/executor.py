@@ -4,7 +4,6 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import apache_beam as beam
 import tensorflow as tf
 from tfx import types
 from tfx.components.evaluator import constants
@@ -12,6 +11,7 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
+from components.beam_runner import NamedRunner
 from components.errors import InputError
 from components.evaluator import spec
 from components.evaluator.evaluation import EvaluationRequest, evaluate, parse_splits
@@ -25,10 +25,8 @@ _MESSAGE_LINES = 50
 Artifacts = dict[str, list[types.Artifact]]
 
 
-class Executor(base_beam_executor.BaseBeamExecutor):
+class Executor(NamedRunner, base_beam_executor.BaseBeamExecutor):
     """Evaluates, writes the evaluation, blesses."""
-
-    _beam_pipeline_args: list[str]
 
     def Do(
         self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]
@@ -41,7 +39,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         request = _request(input_dict, output_dict, exec_properties)
-        evaluation = evaluate(request, self._pipeline)
+        evaluation = evaluate(request, self._make_beam_pipeline)
         verdict = evaluation.verdict
         write_json(
             request.output,
@@ -57,16 +55,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             models=_models(request, verdict),
             thresholds=request.thresholds,
             columns=request.slices,
-            make_pipeline=self._pipeline,
+            make_pipeline=self._make_beam_pipeline,
         )
         _bless(verdict, input_dict, output_dict, exec_properties)
-
-    def _pipeline(self) -> beam.Pipeline:
-        # Beam's default runner downloads and runs a binary; only an explicit choice overrides ours.
-        arguments = self._beam_pipeline_args or []
-        if not any(str(argument).startswith("--runner") for argument in arguments):
-            self._beam_pipeline_args = [*arguments, "--runner=FnApiRunner"]
-        return self._make_beam_pipeline()
 
 
 def _request(

@@ -18,7 +18,6 @@ from components.evaluator.metrics import (
     MASKED_TOKEN_LOSS,
     METRICS,
     TOKEN_COUNT,
-    TOKEN_WEIGHT,
     Measurement,
     SliceReport,
     overall,
@@ -170,7 +169,7 @@ def decide(
       non_finite_key: an example whose candidate score is not finite; empty if there is none.
       notes: notes to carry along.
     """
-    told = [*notes, *_baseline_notes(reports, thresholds, baseline)]
+    told = [*notes, *_baseline_notes(thresholds, baseline)]
     findings = [_check_finite(overall(reports), non_finite_key)]
     findings += _unusable_baseline(thresholds, baseline)
     compared = baseline.status == BASELINE_USED
@@ -245,18 +244,10 @@ def _statement(threshold: Threshold, measured: Measurement, passed: bool) -> str
     return f"{prefix}{measured.value:{plus}.6g}, {sign} {threshold.bound:{plus}.6g}"
 
 
-def _baseline_notes(
-    reports: Sequence[SliceReport], thresholds: Sequence[Threshold], baseline: Baseline
-) -> Iterator[str]:
+def _baseline_notes(thresholds: Sequence[Threshold], baseline: Baseline) -> Iterator[str]:
     changes = sum(threshold.is_change for threshold in thresholds)
     if baseline.status == BASELINE_NONE:
         suffix = f": {changes} threshold(s) on the change are not checked" if changes else ""
         yield f"no baseline model{suffix}"
-    elif baseline.status == BASELINE_USED:
-        report = overall(reports)
-        for name in (TOKEN_COUNT, TOKEN_WEIGHT):
-            if report.diff[name].value:
-                ours, theirs = report.candidate[name].value, report.baseline[name].value
-                yield f"the models' {name} differs: {ours:.10g}, baseline {theirs:.10g}"
-    elif not changes:  # otherwise it is a reason
+    elif baseline.status == BASELINE_UNUSABLE and not changes:  # otherwise it is a reason
         yield f"the baseline model cannot be used ({baseline.problem})"

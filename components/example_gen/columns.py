@@ -1,13 +1,15 @@
 """What a column may hold, and the check of one row against it. Pure Python.
 
-| kind       | a JSON value            | a CSV cell     | the feature          |
-|------------|-------------------------|----------------|----------------------|
-| text       | string, not empty       | the cell       | bytes, one value     |
-| text_list  | strings, none empty     | a JSON list    | bytes, n >= 1 values |
-| float_list | finite numbers          | a JSON list    | float, n >= 1 values |
-| id_list    | integers, 0 and up      | a JSON list    | int64, n >= 1 values |
-| number     | a finite number         | digits         | float, one value     |
-| integer    | a 64-bit integer        | digits         | int64, one value     |
+| kind        | a JSON value              | a CSV cell  | the feature          |
+|-------------|---------------------------|-------------|----------------------|
+| text        | string, not blank         | the cell    | bytes, one value     |
+| text_list   | strings, none empty       | a JSON list | bytes, n >= 1 values |
+| float_list  | finite numbers            | a JSON list | float, n >= 1 values |
+| weight_list | finite numbers, 0 and up  | a JSON list | float, n >= 1 values |
+| id_list     | integers, 0 and up        | a JSON list | int64, n >= 1 values |
+| number      | a finite number           | digits      | float, one value     |
+| weight      | a finite number, 0 and up | digits      | float, one value     |
+| integer     | a 64-bit integer          | digits      | int64, one value     |
 
 `kind?` is optional: null, a missing key, an empty list or an empty cell gives a feature without a
 value. true and false are not numbers; numeric-looking text stays text. Floats are stored as
@@ -38,14 +40,16 @@ class Kind(enum.Enum):
     TEXT = "text"
     TEXT_LIST = "text_list"
     FLOAT_LIST = "float_list"
+    WEIGHT_LIST = "weight_list"
     ID_LIST = "id_list"
     NUMBER = "number"
+    WEIGHT = "weight"
     INTEGER = "integer"
 
     @property
     def is_list(self) -> bool:
         """Whether a row holds several values of it."""
-        return self in (Kind.TEXT_LIST, Kind.FLOAT_LIST, Kind.ID_LIST)
+        return self in (Kind.TEXT_LIST, Kind.FLOAT_LIST, Kind.WEIGHT_LIST, Kind.ID_LIST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,13 @@ def _check_aligned(
         raise RowError(f"aligned columns: got items {found}, expected equally many in each")
 
 
+def _check_not_blank(column: Column, value: Any) -> bytes:
+    text = _check_text(column, value)
+    if not value.strip():
+        raise CellError(column, "only white space")
+    return text
+
+
 def _check_text(column: Column, value: Any, item: int | None = None) -> bytes:
     if type(value) is not str or not value:
         raise CellError(column, describe(value), item=item)
@@ -162,6 +173,13 @@ def _check_number(column: Column, value: Any, item: int | None = None) -> float:
     return float(value)
 
 
+def _check_weight(column: Column, value: Any, item: int | None = None) -> float:
+    number = _check_number(column, value, item)
+    if number < 0:
+        raise CellError(column, describe(value), item=item)
+    return number
+
+
 def _fits_float32(value: float) -> bool:
     return -FLOAT32_MAX <= value <= FLOAT32_MAX  # False for NaN too
 
@@ -170,6 +188,12 @@ def _check_numbers(column: Column, value: Any) -> list[float] | None:
     if _is_empty_list(column, value):
         return None
     return [_check_number(column, number, item) for item, number in enumerate(value)]
+
+
+def _check_weights(column: Column, value: Any) -> list[float] | None:
+    if _is_empty_list(column, value):
+        return None
+    return [_check_weight(column, number, item) for item, number in enumerate(value)]
 
 
 def _check_integer(column: Column, value: Any) -> int:
@@ -194,11 +218,13 @@ def _is_empty_list(column: Column, value: Any) -> bool:
 
 
 _CHECKS: dict[Kind, Callable[[Column, Any], Values | None]] = {
-    Kind.TEXT: lambda column, value: [_check_text(column, value)],
+    Kind.TEXT: lambda column, value: [_check_not_blank(column, value)],
     Kind.TEXT_LIST: _check_texts,
     Kind.FLOAT_LIST: _check_numbers,
+    Kind.WEIGHT_LIST: _check_weights,
     Kind.ID_LIST: _check_ids,
     Kind.NUMBER: lambda column, value: [_check_number(column, value)],
+    Kind.WEIGHT: lambda column, value: [_check_weight(column, value)],
     Kind.INTEGER: lambda column, value: [_check_integer(column, value)],
 }
 
@@ -214,7 +240,7 @@ def parse_cell(column: Column, cell: str) -> Any:
     if column.kind is Kind.TEXT:
         return cell
     try:
-        if column.kind is Kind.NUMBER and "_" not in cell:
+        if column.kind in (Kind.NUMBER, Kind.WEIGHT) and "_" not in cell:
             return float(cell)
         if column.kind is Kind.INTEGER and "_" not in cell:
             return int(cell)
@@ -257,11 +283,18 @@ def _expected(column: Column, item: int | None) -> str:
         Kind.TEXT: "text",
         Kind.TEXT_LIST: "text",
         Kind.FLOAT_LIST: "a finite number that float32 can hold",
+        Kind.WEIGHT_LIST: "a finite number >= 0 that float32 can hold",
         Kind.ID_LIST: "an integer of 0 or more (64 bits)",
         Kind.NUMBER: "a finite number that float32 can hold",
+        Kind.WEIGHT: "a finite number >= 0 that float32 can hold",
         Kind.INTEGER: "an integer of 64 bits",
     }[column.kind]
     if not column.kind.is_list or item is not None:
         return one
-    plural = {Kind.TEXT_LIST: "texts", Kind.FLOAT_LIST: "numbers", Kind.ID_LIST: "integers"}
+    plural = {
+        Kind.TEXT_LIST: "texts",
+        Kind.FLOAT_LIST: "numbers",
+        Kind.WEIGHT_LIST: "numbers >= 0",
+        Kind.ID_LIST: "integers",
+    }
     return f"a list of {plural[column.kind]}" + ("" if column.optional else ", at least one")

@@ -11,6 +11,7 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact, artifact_utils
 
+from components.beam_runner import NamedRunner
 from components.errors import InputError
 from components.example_gen import ingest, outcome
 from components.example_gen.files import Listing, fingerprint, input_files
@@ -20,17 +21,8 @@ from components.example_gen.spec import EXAMPLES, INGEST_REPORT, REPORT_FILE
 _WORK_FOLDER = ".parts"
 
 
-class Executor(base_beam_executor.BaseBeamExecutor):
+class Executor(NamedRunner, base_beam_executor.BaseBeamExecutor):
     """Runs one unit of files per Beam element; names the shards once all is known to be well."""
-
-    _beam_pipeline_args: list[str]
-
-    def __init__(self, context: base_beam_executor.BaseBeamExecutor.Context | None = None) -> None:
-        """Take TFX's context; where it names no Beam runner, FnApiRunner is used."""
-        super().__init__(context)
-        # Beam's own default downloads and runs a binary.
-        if not any(argument.startswith("--runner") for argument in self._beam_pipeline_args):
-            self._beam_pipeline_args = [*self._beam_pipeline_args, "--runner=FnApiRunner"]
 
     def Do(
         self,

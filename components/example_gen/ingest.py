@@ -35,7 +35,9 @@ _LISTS = {
     Kind.TEXT: "bytes_list",
     Kind.TEXT_LIST: "bytes_list",
     Kind.FLOAT_LIST: "float_list",
+    Kind.WEIGHT_LIST: "float_list",
     Kind.NUMBER: "float_list",
+    Kind.WEIGHT: "float_list",
     Kind.ID_LIST: "int64_list",
     Kind.INTEGER: "int64_list",
 }

@@ -70,8 +70,10 @@ _WANTED = {
     Kind.TEXT: "string",
     Kind.TEXT_LIST: "list of string",
     Kind.FLOAT_LIST: "list of float or integer",
+    Kind.WEIGHT_LIST: "list of float or integer",
     Kind.ID_LIST: "list of integer",
     Kind.NUMBER: "float or integer",
+    Kind.WEIGHT: "float or integer",
     Kind.INTEGER: "integer",
 }
 
@@ -83,7 +85,9 @@ def _fits(got: pa.DataType, kind: Kind) -> bool:
         Kind.TEXT: lambda: _is_text(got),
         Kind.TEXT_LIST: lambda: _is_list_of(got, _is_text),
         Kind.FLOAT_LIST: lambda: _is_list_of(got, _is_number),
+        Kind.WEIGHT_LIST: lambda: _is_list_of(got, _is_number),
         Kind.ID_LIST: lambda: _is_list_of(got, pa.types.is_integer),
         Kind.NUMBER: lambda: _is_number(got),
+        Kind.WEIGHT: lambda: _is_number(got),
         Kind.INTEGER: lambda: pa.types.is_integer(got),
     }[kind]()

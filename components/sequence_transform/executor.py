@@ -7,13 +7,14 @@ from tfx.components.transform import executor as stock
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import json_utils
 
+from components.beam_runner import NamedRunner
 from components.sequence_transform import spec
 from transform import preprocessing
 
 _PREPROCESSING_FN = "transform.preprocessing.preprocessing_fn"
 
 
-class Executor(stock.Executor):
+class Executor(NamedRunner, stock.Executor):
     """The stock executor without an analysis pass and without its statistics."""
 
     def Do(

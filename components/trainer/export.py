@@ -111,7 +111,7 @@ class ServedModel(tf.Module):
           (positions with w > 0), `correct_sum` = sum w [argmax is the target], `sequence_correct`
           (1 if all positions with w > 0 are right, and there is one; an out-of-vocabulary target
           is never right), `target_bytes` (UTF-8, of
-          the kept tokens' text) and `target_words`.
+          the text of the tokens with w > 0) and `target_words`.
           By position [B, T]: `position_loss` l (0 at padding), `position_weight` w,
           `position_correct`, `position_confidence` (probability of the likeliest id), `target_ids`
           and `position_region` (0 padding, 1 target).
@@ -124,7 +124,9 @@ class ServedModel(tf.Module):
         # to say which example it was.
         losses = token_cross_entropy(logits, batch[features.TARGETS])  # [B, T]
         correct = self._correct(logits, batch)
-        sums = _by_example(losses, correct, batch) | self._target_size(raw)
+        sums = _by_example(losses, correct, batch) | self._target_size(
+            raw, padded[features.LOSS_WEIGHTS]
+        )
         return sums | self._by_position(losses, correct, logits, batch)
 
     def _transformed(self, raw: Tensors) -> Tensors:
@@ -199,9 +201,12 @@ class ServedModel(tf.Module):
             "log_probability": decoded.log_probability,
         }
 
-    def _target_size(self, raw: Tensors) -> Tensors:
+    def _target_size(self, raw: Tensors, weights: tf.Tensor) -> Tensors:
+        """Bytes and words of the tokens that are scored: those with w > 0."""
         side = self._settings.target
         kept = preprocessing.kept_tokens(raw, side)
+        scored = tf.RaggedTensor.from_tensor(weights > 0, lengths=kept.row_lengths())
+        kept = tf.ragged.boolean_mask(kept, scored)
         text = tokenizers.detokenize(kept, side)
         separated = side.tokenizer in ("whitespace", tokenizers.TOKEN_LIST)
         words = sequence.lengths(kept if separated else tf.strings.split(text))

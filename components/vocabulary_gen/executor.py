@@ -10,6 +10,7 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
+from components.beam_runner import NamedRunner
 from components.errors import InputError
 from components.vocabulary_gen import growth, ledger, spec
 from components.vocabulary_gen.tally import Tally, count, total
@@ -20,7 +21,7 @@ _BATCH = 1024
 _TRAIN = "train"
 
 
-class Executor(base_beam_executor.BaseBeamExecutor):
+class Executor(NamedRunner, base_beam_executor.BaseBeamExecutor):
     """Counts, grows the vocabulary from the training split, writes it and the ledger."""
 
     def Do(
@@ -39,6 +40,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             min_frequency=exec_properties[spec.MIN_FREQUENCY],
             base=Vocabularies.read(base) if base else None,
         )
+        ledger.check_vocabulary(vocabularies)
         counted = ledger.build(tallies, vocabularies)
         ledger.check(counted, max_lost_tokens=exec_properties[spec.MAX_LOST_TOKENS])
         vocabulary = artifact_utils.get_single_instance(output_dict[spec.VOCABULARY])

@@ -24,6 +24,20 @@ def build(tallies: dict[str, Tally], vocabularies: Vocabularies) -> dict[str, An
     }
 
 
+def check_vocabulary(vocabularies: Vocabularies) -> None:
+    """Stop the run where a side has no token at all: every word would be the unknown one.
+
+    Raises:
+      InputError: data.vocab_size or data.min_frequency leaves nothing.
+    """
+    empty = [name for name, side in vocabularies.sides.items() if not side.tokens]
+    if empty:
+        raise InputError(
+            f"the vocabulary of the {' and the '.join(empty)} side holds no token: "
+            "data.vocab_size is too small or data.min_frequency too large"
+        )
+
+
 def check(ledger: dict[str, Any], *, max_lost_tokens: float) -> None:
     """Stop the run before training where the ledger shows that it would be worth nothing.
 

@@ -159,12 +159,12 @@ def test_paths_are_relative_to_the_files_folder(
     (tmp_path / "jobs").mkdir()
     (tmp_path / "rows").mkdir()
     (tmp_path / "jobs" / "c.yaml").write_text(
-        "pipeline: {name: p, root: 'gs://bucket/runs'}\ntask: lm\ndata: {path: ../rows}\n"
+        "pipeline: {name: p, root: /runs}\ntask: lm\ndata: {path: ../rows}\n"
     )
     monkeypatch.chdir(tmp_path)
     config = load_config("jobs/c.yaml")
     assert config.data.path == "rows"
-    assert config.serving.push_to == "gs://bucket/runs/p/serving"
+    assert (config.pipeline.root, config.serving.push_to) == ("/runs", "/runs/p/serving")
     config = load_config(tmp_path / "jobs" / "c.yaml")
     assert config.data.path == str(tmp_path / "rows")
     (tmp_path / "jobs" / "c.yaml").write_text(START + "task: lm\ndata: {path: ../rows}\n")
@@ -337,7 +337,41 @@ def test_one_wrong_value(load: Callable[[str], Config], text: str, expected: str
         (LM % ", delimiter: ';'", "3: data.delimiter: has no effect with data.format jsonl"),
         (LM % ", pad_id: 1", "3: data.pad_id: got 1, which is also unk_id"),
         (LM % ", bos_id: 3", "3: data.bos_id: got 3, which is also eos_id"),
-        (LM % ", eos_id: 40000", "3: data.eos_id: got 40000, expected < vocab_size + 4 = 32004"),
+        (
+            LM % ", eos_id: 40000",
+            "3: data.eos_id: got 40000, which leaves no id for a token: data.vocab_size = 32000 "
+            "counts all ids, and 40001 are reserved or for unknown tokens",
+        ),
+        (
+            LM % ",\n  oov_buckets: 3,\n  vocab_size: 6",
+            "5: data.vocab_size: got 6, which leaves no id for a token: data.vocab_size = 6 counts "
+            "all ids, and 6 are reserved or for unknown tokens",
+        ),
+        (
+            LM % ",\n  oov_buckets: 40_000",
+            "4: data.oov_buckets: got 40000, which leaves no id for a token",
+        ),
+        (
+            START + "task: lm\ndata: {path: 'gs://b/span-{SPAN}'}",
+            "3: data.path: got 'gs://b/span-{SPAN}', expected a path of this machine (local runs do "
+            "not support remote addresses yet)",
+        ),
+        (
+            "pipeline:\n  name: p\n  root: s3://b\ntask: lm\ndata: {path: rows}",
+            "3: pipeline.root: got 's3://b', expected a path of this machine",
+        ),
+        (
+            LM % "" + "serving:\n  push_to: gs://b/models",
+            "5: serving.push_to: got 'gs://b/models', expected a path of this machine",
+        ),
+        (
+            LM % ", schema: 'gs://b/schema.pbtxt'",
+            "3: data.schema: got 'gs://b/schema.pbtxt', expected a path of this machine",
+        ),
+        (
+            NUMBERS.replace("d/{SPAN}", "gs://d/{SPAN}") % "",
+            "3: data.path: got 'gs://d/{SPAN}', expected a path of this machine",
+        ),
         (LM % ", max_source_length: 5", "3: data.max_source_length: has no effect in task lm"),
         (LM % "" + "transform: {input_chars: 5}", "4: transform.input_chars: got 5, expected 0"),
         (
@@ -347,6 +381,17 @@ def test_one_wrong_value(load: Callable[[str], Config], text: str, expected: str
         (
             LM % "" + "transform: {weights: [mask, token]}",
             "4: transform.weights: got token, but data.columns names no weights column",
+        ),
+        (
+            LM % ", columns: {weights: w}" + "transform: {weights: [mask]}",
+            "4: transform.weights: got mask, which leaves the weights column of data.columns without "
+            "use; expected also token",
+        ),
+        (
+            LM % ", columns: {weights: w, example_weight: e}"
+            + "transform: {weights: [mask, token]}",
+            "4: transform.weights: got mask, token, which leaves the example_weight column of "
+            "data.columns without use; expected also example",
         ),
         (
             TAGGING % "" + "transform: {target_tokenizer: byte}",
@@ -381,6 +426,26 @@ def test_one_wrong_value(load: Callable[[str], Config], text: str, expected: str
             "4: model.heads: got 3, expected a divisor of model.units = 128",
         ),
         (
+            LM % "" + "model:\n  family: transformer\n  units: 126",
+            "6: model.units: got 126, expected a multiple of model.heads = 4",
+        ),
+        (
+            SEQ2SEQ % "" + "model: {units: 127}",
+            "4: model.units: got 127, expected an even number (each reading direction has half)",
+        ),
+        (
+            TAGGING % "" + "model:\n  family: lstm\n  units: 3",
+            "6: model.units: got 3, expected an even number",
+        ),
+        (
+            SEQ2SEQ % "" + "model: {heads: 4}",
+            "4: model.heads: has no effect with model.family gru; expected no value",
+        ),
+        (
+            LM % "" + "model:\n  feed_forward: 512\n  family: lstm",
+            "5: model.feed_forward: has no effect with model.family lstm; expected no value",
+        ),
+        (
             SEQ2SEQ % "" + "eval: {slices: [year]}",
             "4: eval.slices[0]: got 'year', expected one of target_length",
         ),
@@ -403,6 +468,18 @@ def test_one_wrong_value(load: Callable[[str], Config], text: str, expected: str
         (
             SEQ2SEQ % "" + "eval: {thresholds: [{metric: perplexity, max_decrease: 1}]}",
             "4: eval.thresholds[0].max_decrease: forbids perplexity to get better",
+        ),
+        (
+            SEQ2SEQ % "" + "eval:\n  thresholds:\n  - metric: token_accuracy\n    min: 95",
+            "7: eval.thresholds[0].min: got 95, expected a share from 0 to 1, as token_accuracy",
+        ),
+        (
+            SEQ2SEQ % "" + "eval: {thresholds: [{metric: sequence_accuracy, max: -0.1}]}",
+            "4: eval.thresholds[0].max: got -0.1, expected a share from 0 to 1",
+        ),
+        (
+            SEQ2SEQ % "" + "eval: {thresholds: [{metric: sequence_accuracy, max_decrease: 2}]}",
+            "4: eval.thresholds[0].max_decrease: got 2, expected a share from 0 to 1",
         ),
         (NUMBERS.replace("seq2seq", "lm") % "", "3: data.generator.name: writes seq2seq rows, but"),
         (NUMBERS % ", format: csv", "3: data.format: got csv, but data.generator writes jsonl"),
@@ -434,6 +511,32 @@ def test_one_contradiction(load: Callable[[str], Config], text: str, expected: s
 def test_pad_may_equal_eos_and_need_not_be_0(load: Callable[[str], Config], task: str) -> None:
     config = load(task % ", pad_id: 3, unk_id: 0")
     assert (config.data.pad_id, config.data.eos_id) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(LM % ", vocab_size: 5", id="room for one token"),
+        pytest.param(LM % ", vocab_size: 7, oov_buckets: 3", id="and for two more unknown ids"),
+        pytest.param(LM % ", vocab_size: 10, bos_id: 8", id="a gap in the reserved ids"),
+        pytest.param(LM % "" + "model: {units: 127}", id="a language model reads one way"),
+        pytest.param(
+            SEQ2SEQ % "" + "model: {family: transformer, units: 9, heads: 3, feed_forward: 5}",
+            id="odd units with a transformer",
+        ),
+        pytest.param(
+            LM % "" + "eval: {thresholds: [{metric: token_accuracy, min: 1},"
+            " {metric: sequence_accuracy, min: 0}, {metric: perplexity, max: 400}]}",
+            id="bounds at the ends, and of what is no share",
+        ),
+        pytest.param(
+            LM % ", columns: {weights: w}" + "transform: {weights: [mask, token]}",
+            id="the factor of the column",
+        ),
+    ],
+)
+def test_what_is_just_allowed(load: Callable[[str], Config], text: str) -> None:
+    load(text)
 
 
 def test_all_problems_at_once_in_the_order_of_the_file(load: Callable[[str], Config]) -> None:

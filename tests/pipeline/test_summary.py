@@ -17,6 +17,24 @@ def _record(**changes):
     record = {
         "metrics": {"slices": [{"slice": "overall", "candidate": MEASURED}]},
         "verdict": {"blessed": True, "reasons": ["loss 0.1235 <= 0.2"], "notes": ["no baseline"]},
+        "ingest": {
+            "rows": 1200,
+            "splits": {"train": 1000, "eval": 200},
+            "bad_rows": 0,
+            "first_bad_rows": [],
+            "unconfigured_columns": {},
+        },
+        "ledger": {
+            "train": {
+                "source": {"tokens_read": 10, "truncated": 0, "out_of_vocabulary": 0},
+                "target": {
+                    "tokens_read": 10,
+                    "truncated": 0,
+                    "zero_weight": 0,
+                    "out_of_vocabulary": 0,
+                },
+            }
+        },
         "pushed": "runs/p/serving/3",
         "report": "runs/p/report.html",
         "log": "runs/p/log",
@@ -35,6 +53,7 @@ def test_a_blessed_run():
         "    loss 0.1235 <= 0.2",
         "    no baseline",
         "",
+        "  data    1,200 rows (train 1,000, eval 200)",
         "  model   runs/p/serving/3",
         "  report  runs/p/report.html",
         "  log     runs/p/log",
@@ -46,7 +65,7 @@ def test_a_run_that_is_not_blessed_says_so_and_why():
     verdict = {"blessed": False, "reasons": ["loss too high"], "notes": []}
     lines = closing_table(_record(verdict=verdict, pushed=None))
     assert lines[4:7] == ["  NOT blessed", "    loss too high", ""]
-    assert lines[7] == "  model   not pushed"
+    assert lines[8] == "  model   not pushed"
 
 
 def test_a_metric_without_a_value_is_a_dash():
@@ -77,3 +96,40 @@ def test_many_slices_are_cut_and_counted(number, shown, more):
     assert sum(line.startswith("  s") for line in lines) == shown
     cut = [line for line in lines if "more" in line]
     assert cut == ([] if more is None else [f"  … {more} more slices in the report"])
+
+
+def test_what_did_not_reach_the_loss_is_said():
+    record = _record()
+    record["ingest"] |= {
+        "bad_rows": 2,
+        "first_bad_rows": ["data/a.jsonl:7: blank line", "data/a.jsonl:9: blank line"],
+        "unconfigured_columns": {"year": 1198, "id": 1198},
+    }
+    record["ledger"]["train"]["source"] |= {"truncated": 5}
+    record["ledger"]["train"]["target"] |= {"zero_weight": 1, "out_of_vocabulary": 2}
+    lines = [line for line in closing_table(record) if line.startswith("  data")]
+    assert lines == [
+        "  data    1,200 rows (train 1,000, eval 200)",
+        "  data    2 bad rows left out, the first: data/a.jsonl:7: blank line",
+        "  data    columns not used: id, year",
+        "  data    train source tokens: 50.0% cut off",
+        "  data    train target tokens: 20.0% out of vocabulary, 10.0% of weight 0",
+    ]
+
+
+def test_a_slice_value_of_any_bytes_is_one_short_line():
+    slices = [{"slice": "overall", "candidate": MEASURED}]
+    slices += [{"slice": "kind=\x1b[31m\n" + "x" * 300, "candidate": MEASURED}]
+    lines = closing_table(_record(metrics={"slices": slices}))
+    assert all(len(line) < 120 and line.isprintable() for line in lines)
+    assert any("kind=·[31m·xxx" in line and "x…" in line for line in lines)
+
+
+def test_a_share_just_below_one_is_not_rounded_up():
+    measured = MEASURED | {"token_accuracy": 0.999999, "sequence_accuracy": 1.0}
+    slices = [{"slice": "overall", "candidate": measured}]
+    row = next(
+        line for line in closing_table(_record(metrics={"slices": slices})) if "overall" in line
+    )
+    assert "99.99%" in row
+    assert "100.00%" in row

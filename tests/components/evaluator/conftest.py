@@ -42,8 +42,9 @@ class Row:
 class _FakeModel(tf.Module):
     """loss_sum = scale · Σ w·loss, with the whole output contract of `score`."""
 
-    def __init__(self, scale: float, refuse_grade: int) -> None:
+    def __init__(self, scale: float, refuse_grade: int, weight_scale: float) -> None:
         super().__init__()
+        self.weight_scale = weight_scale
         self.scale = tf.Variable(scale)
         self.refuse_grade = refuse_grade
 
@@ -66,7 +67,7 @@ class _FakeModel(tf.Module):
         ):
             losses, weights = (
                 tf.identity(parsed["losses"].to_tensor(shape=[None, T])),
-                parsed["weights"].to_tensor(shape=[None, T]),
+                self.weight_scale * parsed["weights"].to_tensor(shape=[None, T]),
             )
         correct = tf.cast(parsed["correct"].to_tensor(shape=[None, T]), tf.float32)
         counted = tf.cast(weights > 0, tf.int64)
@@ -85,10 +86,15 @@ class _FakeModel(tf.Module):
 
 
 def save_fake_model(
-    folder: pathlib.Path, *, scale: float = 1.0, drop: Sequence[str] = (), refuse_grade: int = -1
+    folder: pathlib.Path,
+    *,
+    scale: float = 1.0,
+    drop: Sequence[str] = (),
+    refuse_grade: int = -1,
+    weight_scale: float = 1.0,
 ) -> str:
     """Save a model under `folder`/Format-Serving and return that path."""
-    model = _FakeModel(scale, refuse_grade)
+    model = _FakeModel(scale, refuse_grade, weight_scale)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def score(examples: tf.Tensor) -> dict[str, tf.Tensor]:

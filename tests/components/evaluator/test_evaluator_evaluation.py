@@ -202,6 +202,8 @@ CHANGE = parse_thresholds('[{"metric": "masked_token_loss", "max_increase": 0.0}
         ({"drop": ("score",)}, "no signature 'score', it has: other"),
         ({"drop": ("correct_sum",)}, "score lacks the output(s) correct_sum"),
         ({"refuse_grade": 3}, "score failed (InvalidArgumentError"),
+        # Another task, column, tokenizer or weighting: a difference would mean nothing.
+        ({"weight_scale": 0.5}, "it scores other tokens: weight_sum"),
     ],
 )
 @pytest.mark.parametrize("thresholds", [CHANGE, ()])

@@ -1,5 +1,7 @@
 """The component as TFX runs it: artifacts in, TFMA's files and a blessing out."""
 
+import dataclasses
+import inspect
 import json
 import pathlib
 
@@ -11,7 +13,9 @@ from tfx.types import artifact_utils, standard_artifacts
 
 from components.errors import InputError
 from components.evaluator.component import SequenceEvaluator
+from components.evaluator.evaluation import EvaluationRequest
 from components.evaluator.executor import Executor
+from pipeline.config import EvalConfig
 
 import tensorflow_model_analysis as tfma  # isort: skip
 
@@ -199,6 +203,14 @@ def test_component_has_the_interface_of_the_stock_evaluator():
         "thresholds": json.dumps(THRESHOLDS),
         "min_tokens": 1000,
     }
+
+
+def test_the_defaults_are_those_of_the_configuration():
+    parameters = inspect.signature(SequenceEvaluator.__init__).parameters
+    requested = {field.name: field.default for field in dataclasses.fields(EvaluationRequest)}
+    configured = {field.name: field.default for field in dataclasses.fields(EvalConfig)}
+    for name in ("batch_size", "confidence", "min_tokens"):
+        assert parameters[name].default == requested[name] == configured[name]
 
 
 @pytest.mark.parametrize(

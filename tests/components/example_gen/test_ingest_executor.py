@@ -134,5 +134,20 @@ def test_the_component_takes_scalars_and_checks_them():
         ExampleGen(input_base="data", format="csv", columns='{"text": "x"}', fingerprint="f")
 
 
-def test_a_beam_runner_is_always_named():
-    assert "--runner=FnApiRunner" in Executor()._beam_pipeline_args
+def test_a_negative_weight_is_named_with_its_file_and_line(run):
+    _write("a.jsonl", [{"text": f"a{n}", "w": [1, 0], "e": 1} for n in range(30)])
+    columns = json.dumps({"text": "text", "w": "weight_list", "e": "weight"})
+    examples, _ = run(columns=columns)
+    (path, *_) = pathlib.Path(examples.uri).rglob("*.gz")
+    record = next(iter(tf.data.TFRecordDataset(str(path), "GZIP"))).numpy()
+    features = tf.train.Example.FromString(record).features.feature
+    assert list(features["w"].float_list.value) == [1.0, 0.0]
+    assert list(features["e"].float_list.value) == [1.0]
+    _write("b.jsonl", [{"text": "b", "w": [1, -1], "e": 1}, {"text": "b", "w": [1], "e": -2}])
+    with pytest.raises(InputError) as caught:
+        run(columns=columns)
+    wanted = "expected a finite number >= 0 that float32 can hold"
+    assert str(caught.value).splitlines()[:2] == [
+        f"data/b.jsonl:1: column 'w', item 2: got the integer -1, {wanted}",
+        f"data/b.jsonl:2: column 'e': got the integer -2, {wanted}",
+    ]

@@ -111,6 +111,31 @@ CSV_BAD_ROWS = {
         },
         1,
     ),
+    "white space": (
+        "text\n  \t\n\u2003\nb\n".encode(),
+        {"text": "text"},
+        {
+            2: "column 'text': got only white space, expected text",
+            3: "column 'text': got only white space, expected text",
+        },
+        1,
+    ),
+    "white space in an optional column": (
+        b"text,more\na, \nb,\n",
+        {"text": "text", "more": "text?"},
+        {2: "column 'more': got only white space, expected text"},
+        1,
+    ),
+    "weights": (
+        b"w\n0\n-1\n-0.0\n1e39\n1_0\n2.5\n",
+        {"w": "weight"},
+        {
+            3: "column 'w': got float -1.0, expected a finite number >= 0 that float32 can hold",
+            5: "column 'w': got float 1e+39",
+            6: "column 'w': got text '1_0'",
+        },
+        3,
+    ),
     "lists are JSON": (
         b'l\n"[1, 2]"\n1 2\n"{}"\n7\n',
         {"l": "id_list"},
@@ -179,7 +204,7 @@ JSON_BAD_ROWS = {
     "list": (b'["a"]', {"text": "text"}, "got a list of 1, expected a JSON object"),
     "number": (b"3", {"text": "text"}, "got the integer 3, expected a JSON object"),
     "duplicate key": (b'{"text": "a", "text": "b"}', {"text": "text"}, "the key 'text' more than"),
-    "blank": (b"", {"text": "text"}, "got a blank line"),
+    "blank line": (b"", {"text": "text"}, "got a blank line"),
     "invalid UTF-8": (b'{"text": "\xe9"}', {"text": "text"}, "(the byte 0xe9 at byte 11)"),
     "lone surrogate": (b'{"text": "\\ud800"}', {"text": "text"}, "(\\ud800 at character 1)"),
     "deep": (b"[" * 100_000, {"text": "text"}, "nested too deeply"),
@@ -201,6 +226,17 @@ JSON_BAD_ROWS = {
     "empty item": (b'{"l": ["a", ""]}', {"l": "text_list"}, "'l', item 2: got an empty string"),
     "null item": (b'{"l": ["a", null]}', {"l": "text_list"}, "item 2: got null, expected text"),
     "infinite weight": (b'{"w": [1, -Infinity]}', {"w": "float_list"}, "item 2: got -Infinity"),
+    "negative weight": (
+        b'{"w": [1, -1, 1e-9]}',
+        {"w": "weight_list"},
+        "'w', item 2: got the integer -1, expected a finite number >= 0 that float32 can hold",
+    ),
+    "NaN among weights": (b'{"w": [NaN]}', {"w": "weight_list"}, "item 1: got NaN, expected a fin"),
+    "one weight for a list": (b'{"w": 2}', {"w": "weight_list"}, "expected a list of numbers >= 0"),
+    "no weights": (b'{"w": []}', {"w": "weight_list"}, "got an empty list, expected a list of num"),
+    "negative optional weight": (b'{"e": -0.5}', {"e": "weight?"}, "'e': got float -0.5, expected"),
+    "text as weight": (b'{"e": "1"}', {"e": "weight?"}, "'e': got text '1', expected a finite num"),
+    "blank": (b'{"text": " \\n\\u2003"}', {"text": "text"}, "got only white space, expected text"),
     "boolean weight": (b'{"w": [true]}', {"w": "float_list"}, "item 1: got true (a boolean)"),
     "negative id": (b'{"l": [3, -1]}', {"l": "id_list"}, "item 2: got the integer -1, expected"),
     "unequal": (
@@ -225,6 +261,14 @@ def test_jsonl_bad_rows_are_named_and_the_others_read(name, tmp_path, make_reque
     assert expected in bad[2]
     assert "\n" not in bad[2]
     assert len(bad[2]) < 250
+
+
+def test_weights_of_0_and_up_are_read(tmp_path, make_request):
+    (tmp_path / "a.jsonl").write_text('{"w": [0, 0.5, 2], "e": 0}\n{"w": null, "e": 3.5}\n')
+    columns = {"w": "weight_list?", "e": "weight?"}
+    good, bad, fault = outcome(make_request(columns=columns, aligned=[["w", "w"]]))
+    assert (bad, fault) == ({}, "")
+    assert good == [[[0.0, 0.5, 2.0], [0.0]], [None, [3.5]]]
 
 
 def test_jsonl_is_read_right(tmp_path, make_request):
@@ -296,6 +340,13 @@ EXAMPLE_BAD_ROWS = {
     "wrong kind": (_example(text=[3]), {"text": "text"}, "got a feature of kind int64_list"),
     "float ids": (_example(l=[1.0]), {"l": "id_list"}, "got a feature of kind float_list"),
     "not UTF-8": (_example(text=[b"caf\xe9"]), {"text": "text"}, "(the byte 0xe9 at byte 4)"),
+    "negative weight": (
+        _example(w=[1, -1]),
+        {"w": "weight_list"},
+        "item 2: got the integer -1, exp",
+    ),
+    "negative row weight": (_example(e=[-1.0]), {"e": "weight"}, "'e': got float -1.0, expected"),
+    "blank": (_example(text=[b" "]), {"text": "text"}, "got only white space, expected text"),
     "NaN weight": (_example(w=[1.0, float("nan")]), {"w": "float_list"}, "item 2: got NaN"),
     "not an Example": (b"\x0a\xff", {"text": "text"}, "got a record that is not a tf.Example"),
 }
@@ -304,7 +355,7 @@ EXAMPLE_BAD_ROWS = {
 @pytest.mark.parametrize("name", EXAMPLE_BAD_ROWS)
 def test_tfrecord_bad_rows(name, tmp_path, make_request):
     payload, columns, expected = EXAMPLE_BAD_ROWS[name]
-    good_payload = _example(text=[b"a"], l=[1], w=[0.5])
+    good_payload = _example(text=[b"a"], l=[1], w=[0.5], e=[0])
     (tmp_path / "a.tfrecord").write_bytes(
         b"".join(map(_frame, [good_payload, payload, good_payload]))
     )
@@ -386,6 +437,22 @@ def test_parquet_bad_rows(tmp_path, make_request):
         2: "column 'n': got NaN",
         3: "column 'n': got null",
     }
+
+
+def test_parquet_weights(tmp_path, make_request):
+    _write_parquet(tmp_path / "a.parquet", w=[[0, 1], [2, -1], None], e=[1.5, 0.0, -1e-9])
+    columns = {"w": "weight_list?", "e": "weight"}
+    good, bad, fault = outcome(make_request(format="parquet", columns=columns))
+    assert (good, fault) == ([[[0.0, 1.0], [1.5]]], "")
+    assert {line: reason.split(",")[0] for line, reason in bad.items()} == {
+        2: "column 'w'",
+        3: "column 'e': got float -1e-09",
+    }
+    faults = {"w": "list of float or integer", "e": "float or integer"}
+    for name, wanted in faults.items():
+        _write_parquet(tmp_path / "a.parquet", **{"w": [["x"]], "e": ["x"], name: ["1"]})
+        _, _, fault = outcome(make_request(format="parquet", columns={name: columns[name]}))
+        assert f"column {name!r}: got type string, expected {wanted}" in fault
 
 
 def test_parquet_damaged(tmp_path, make_request):

@@ -21,7 +21,7 @@ FIRST_EVAL = [20, 21, 24, 37, 62, 63, 77, 92]
 TEXT = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
     st.text('",\n\r\t\0\u2028\ufeff\U0001f600a é', min_size=1),
-)
+).filter(str.strip)
 
 
 def _jsonl(texts, path):

@@ -154,9 +154,9 @@ def test_score_of_known_rows(served) -> None:
     np.testing.assert_array_equal(scores["position_region"].sum(axis=1), [3, 4, 2, 5])
     np.testing.assert_allclose(scores["weight_sum"], [3, 3.5, 2, 5])
     np.testing.assert_allclose(scores["token_count"], [3, 3, 2, 5])
-    # "one two", "one two three", "three", and four times "one": what is kept, in UTF-8 bytes
-    np.testing.assert_allclose(scores["target_bytes"], [7, 13, 5, 15])
-    np.testing.assert_allclose(scores["target_words"], [2, 3, 1, 4])
+    # "one two", "one three" ("two" has weight 0), "three", four times "one": in UTF-8 bytes
+    np.testing.assert_allclose(scores["target_bytes"], [7, 9, 5, 15])
+    np.testing.assert_allclose(scores["target_words"], [2, 2, 1, 4])
     weighted = (scores["position_loss"] * scores["position_weight"]).sum(axis=1)
     np.testing.assert_allclose(scores["loss_sum"], weighted, rtol=1e-6)
     assert (scores["position_loss"][1, :4] > 0).all()  # at weight 0 too: it is a real position
