@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.report_html import Html, count, element, is_finite, number
 
 _WIDTH, _HEIGHT = 860, 320
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 136, 14, 46
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 160, 14, 46
 _LOG_FROM = 20.0  # ratio of largest to smallest loss from which a linear axis hides the end
 _LABEL_GAP = 16
 _SERIES = (("train_loss", "train"), ("validation_loss", "validation"))

@@ -43,6 +43,7 @@ th, td { padding: 0.4rem 0.75rem 0.4rem 0; text-align: left; vertical-align: top
 th { font-weight: 500; } thead th { color: var(--soft); font-size: 0.85rem; white-space: nowrap; }
 .pairs th { width: 13rem; } .pairs td { overflow-wrap: anywhere; }
 tbody tr { border-top: 1px solid var(--rule); }
+tbody th { max-width: 16rem; overflow-wrap: anywhere; }
 tr.group th { padding-top: 1rem; color: var(--soft); font-size: 0.85rem; }
 .number { text-align: right; } .number:last-child { padding-right: 0; }
 .bar {

@@ -26,10 +26,16 @@ def predict(model: str | None, config: str, file: str) -> int:
     import tensorflow as tf
 
     serve = loaded.signatures["serving_text"]
-    for lines in _batches(_lines(file)):
+    for numbered in _batches(enumerate(_lines(file), start=1)):
+        lines = [line for _, line in numbered]
         outputs = serve(text=tf.constant(lines))
-        for line, text in zip(lines, _texts(outputs, facts, lines), strict=True):
+        cut = outputs["truncated"].numpy()
+        rows = zip(numbered, _texts(outputs, facts, lines), cut, strict=True)
+        for (number, line), text, truncated in rows:
             print(f"{line}\t{text}" if sys.stdout.isatty() else text, flush=True)
+            if truncated:
+                note = "longer than the model reads (data.max_*_length), the rest was cut off"
+                print(f"tokenline: {_place(file)}:{number}: {note}", file=sys.stderr)
     return 0
 
 
@@ -43,8 +49,7 @@ def score(model: str | None, config: str, file: str) -> int:
     import tensorflow as tf
 
     signature = loaded.signatures["score"]
-    numbered = ((number, line) for number, line in enumerate(_lines(file), start=1))
-    for rows in _batches(numbered):
+    for rows in _batches(enumerate(_lines(file), start=1)):
         examples = [
             _example(line, facts["settings"], f"{_place(file)}:{number}") for number, line in rows
         ]

@@ -9,7 +9,8 @@
 | `transform_features` | `examples`: serialized tf.Example  | the feature contract                    |
 
 Predictions of lm and seq2seq: `text` [B], `ids` [B, L], `lengths` [B], `log_probability` [B]; of
-tagging: `tags` [B, T] ("" at padding), `ids` [B, T], `lengths` [B], `confidence` [B, T].
+tagging: `tags` [B, T] ("" at padding), `ids` [B, T], `lengths` [B], `confidence` [B, T]. Of all:
+`truncated` [B], whether the text was longer than the model reads.
 """
 
 import dataclasses
@@ -97,11 +98,16 @@ class ServedModel(tf.Module):
 
     def predict_examples(self, examples: tf.Tensor) -> Tensors:
         """Predictions for serialized raw tf.Examples [B]; the target side may be absent."""
-        return self._predict(self.transform(examples))
+        return self._predict_raw(tf.io.parse_example(examples, self._raw_spec))
 
     def predict_text(self, text: tf.Tensor) -> Tensors:
         """Predictions for raw text [B]; tagging takes tokens separated by white space."""
-        return self._predict(self._transformed(self._raw_from_text(text)))
+        return self._predict_raw(self._raw_from_text(text))
+
+    def _predict_raw(self, raw: Tensors) -> Tensors:
+        side = self._settings.source or self._settings.target
+        found = sequence.lengths(preprocessing.tokens(raw, side))
+        return self._predict(self._transformed(raw)) | {"truncated": found > side.room}
 
     def score(self, examples: tf.Tensor) -> Tensors:
         """How likely the model finds the targets of serialized raw tf.Examples [B].

@@ -120,6 +120,15 @@ def test_tagging_predicts_a_tag_for_each_token(tagged, tokenline) -> None:
     assert out == ["abc/L 123/D fed/L", "456/D"]
 
 
+def test_what_is_longer_than_the_model_reads_is_said_and_not_left_out(tagged, tokenline) -> None:
+    folder, _ = tagged
+    long = tokenline("predict", cwd=folder, text="one\u00a0token b\n" + "abc " * 13 + "\n")
+    first, second = long.out.splitlines()
+    assert first.count("/") == 2  # a no-break space does not separate tokens
+    assert second == " ".join(["abc/L"] * 12 + ["abc"])
+    assert long.err.startswith("tokenline: standard input:2: longer than the model reads")
+
+
 def test_language_model_runs_to_a_pushed_model(language) -> None:
     folder, run = language
     assert run.code == 0, run.out + run.err

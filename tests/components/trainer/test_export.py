@@ -224,10 +224,13 @@ def test_rows_without_the_target_are_served(served) -> None:
     by_example = call(served, "serving_default", [serialized("12"), serialized("")])
     by_text = call(served, "serving_text", ["12", ""])
     generated = call(served, "generate", ["12", ""])
-    for name in ("text", "ids", "lengths", "log_probability"):
+    for name in ("text", "ids", "lengths", "log_probability", "truncated"):
         np.testing.assert_array_equal(by_example[name], by_text[name])
         np.testing.assert_array_equal(by_example[name], generated[name])
     assert by_text["ids"].shape == (2, 7)
+    room = SETTINGS.source.room
+    cut = call(served, "serving_text", ["1" * room, "1" * (room + 1)])["truncated"]
+    assert cut.tolist() == [False, True]
 
 
 @pytest.mark.parametrize("signature", ["serving_default", "serving_text", "score"])
