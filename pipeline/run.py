@@ -50,7 +50,7 @@ def _run(
     spans = f", span{'s' if len(found.spans) > 1 else ''} {numbers}" if found.spans else ""
     terminal.line(f"tokenline run: {name} ({config.task}), {where}{spans}")
     terminal.status("  loading TensorFlow and TFX")
-    _quiet_imports()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # before TensorFlow is imported
     from pipeline import local_runner  # heavy: TFX
 
     progress = _Progress(terminal)
@@ -190,9 +190,3 @@ def _alone(run_paths: paths.RunPaths) -> Iterator[None]:
                 "wait for it, or give this one another pipeline.name"
             ) from None
         yield
-
-
-def _quiet_imports() -> None:
-    """Settings that must be there before TensorFlow is imported."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
-    os.environ.setdefault("CUDA_MODULE_LOADING", "LAZY")

@@ -53,6 +53,11 @@ def _data(record: dict[str, Any]) -> list[str]:
     if ingest["unconfigured_columns"]:
         names = ", ".join(sorted(ingest["unconfigured_columns"]))
         lines.append(f"columns not used: {names[:80]}")
+    absent = [
+        name for name, rows in ingest["columns_without_value"].items() if rows == ingest["rows"]
+    ]
+    if absent:
+        lines.append(f"columns without a value in any row: {', '.join(sorted(absent))}")
     for split, sides in ledger.items():
         for side, row in sides.items():
             lost = [

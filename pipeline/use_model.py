@@ -74,6 +74,7 @@ def _folder(model: str | None, config: str) -> str:
     from pipeline.config import load_config
 
     folder = load_config(config).serving.push_to
+    # Not `components.pusher.versions`: it loads TensorFlow, and this error should come at once.
     names = os.listdir(folder) if os.path.isdir(folder) else []
     versions = [name for name in names if name.isascii() and name.isdigit()]
     if not versions:

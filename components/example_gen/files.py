@@ -34,7 +34,6 @@ class InputFile:
     span: int
     path: str
     size: int
-    modified_ns: int
     split: str | None = None
 
     @property
@@ -180,8 +179,7 @@ def _list_folder(folder: str, *, span: int, format: str, split: SplitRule | None
         if not readable or (by_name and part is None):
             unread.append(path)
             continue
-        status = os.stat(path)
-        files.append(InputFile(span, path, status.st_size, status.st_mtime_ns, part))
+        files.append(InputFile(span, path, os.path.getsize(path), part))
     if not files:
         raise InputError(_nothing_to_read(folder, wanted=wanted, split=split, unread=unread))
     return Listing(files=tuple(files), unread=tuple(unread))

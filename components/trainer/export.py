@@ -116,8 +116,8 @@ class ServedModel(tf.Module):
           By example [B], float32: `loss_sum` = sum w l (nats), `weight_sum` = sum w, `token_count`
           (positions with w > 0), `correct_sum` = sum w [argmax is the target], `sequence_correct`
           (1 if all positions with w > 0 are right, and there is one; an out-of-vocabulary target
-          is never right), `target_bytes` (UTF-8, of
-          the text of the tokens with w > 0) and `target_words`.
+          is never right), `target_bytes` (UTF-8, of the text of the tokens with w > 0) and
+          `target_words`.
           By position [B, T]: `position_loss` l (0 at padding), `position_weight` w,
           `position_correct`, `position_confidence` (probability of the likeliest id), `target_ids`
           and `position_region` (0 padding, 1 target).

@@ -23,6 +23,7 @@ def _record(**changes):
             "bad_rows": 0,
             "first_bad_rows": [],
             "unconfigured_columns": {},
+            "columns_without_value": {},
         },
         "ledger": {
             "train": {
@@ -104,6 +105,7 @@ def test_what_did_not_reach_the_loss_is_said():
         "bad_rows": 2,
         "first_bad_rows": ["data/a.jsonl:7: blank line", "data/a.jsonl:9: blank line"],
         "unconfigured_columns": {"year": 1198, "id": 1198},
+        "columns_without_value": {"yeer": 1200, "topic": 7},
     }
     record["ledger"]["train"]["source"] |= {"truncated": 5}
     record["ledger"]["train"]["target"] |= {"zero_weight": 1, "out_of_vocabulary": 2}
@@ -112,6 +114,7 @@ def test_what_did_not_reach_the_loss_is_said():
         "  data    1,200 rows (train 1,000, eval 200)",
         "  data    2 bad rows left out, the first: data/a.jsonl:7: blank line",
         "  data    columns not used: id, year",
+        "  data    columns without a value in any row: yeer",
         "  data    train source tokens: 50.0% cut off",
         "  data    train target tokens: 20.0% out of vocabulary, 10.0% of weight 0",
     ]

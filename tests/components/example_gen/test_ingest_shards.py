@@ -164,7 +164,7 @@ def test_the_number_of_shards_follows_the_size(tmp_path, make_request):
 
 def test_units_keep_files_and_spans_apart():
     sizes = [(1, 40), (1, 40), (1, 40), (1, 200), (2, 10)]
-    files = [InputFile(span, str(n), size, 0) for n, (span, size) in enumerate(sizes)]
+    files = [InputFile(span, str(n), size) for n, (span, size) in enumerate(sizes)]
     units = ingest.plan_units(files, unit_bytes=100)
     assert [[file.path for file in unit.files] for unit in units] == [
         ["0", "1"],
