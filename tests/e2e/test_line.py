@@ -6,10 +6,7 @@ One set of runs is shared by all tests of this module; each test looks at one pr
 import json
 import os
 import pathlib
-import signal
 import socket
-import subprocess
-import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +15,6 @@ import tensorflow as tf
 
 pytestmark = pytest.mark.pipeline
 
-REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 CONFIG = """
 pipeline: {name: small, root: runs}
 task: seq2seq
@@ -270,29 +266,6 @@ def test_a_version_that_somebody_removed_is_pushed_again(line, tokenline) -> Non
     assert again.code == 0, again.out + again.err
     assert again.states()["SequenceTrainer"] == "cached"
     assert version.is_dir()
-
-
-def test_interrupt_in_the_trainer_is_one_line_and_a_rerun_goes_on(line, tokenline) -> None:
-    (line.folder / "long.yaml").write_text(CONFIG.replace("epochs: 8", "epochs: 5000"))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline", "run", "--config", "long.yaml"],
-        cwd=line.folder,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    for shown in process.stdout:
-        if "SequenceTrainer: step" in shown:
-            break
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert error == "tokenline: interrupted; what was finished is kept\n"
-    again = tokenline("run", cwd=line.folder)
-    assert again.code == 0, again.out + again.err
-    assert again.states()["SequenceTrainer"] == "cached"
 
 
 def test_committed_schema_that_the_data_break_stops_the_run(line, tokenline, tmp_path) -> None:
