@@ -23,6 +23,12 @@ def require_logits(logits: Any) -> tf.Tensor:
     """Logits (or probabilities) as a floating tensor `[B, T, V]`, else ValueError, TypeError."""
     if logits is None:
         raise TypeError("logits: got None, expected a floating tensor [B, T, V]")
+    if isinstance(logits, list | tuple) and any(hasattr(step, "shape") for step in logits):
+        # Stacked as they are they would be [T, B, V]: the wrong axis, and often the right shape.
+        raise TypeError(
+            f"logits: got a list of {len(logits)} tensors, expected one tensor [B, T, V];"
+            " time steps [B, V]: tf.stack(logits, axis=1), or a legacy function of compat"
+        )
     logits = tf.convert_to_tensor(logits)
     if logits.shape.rank != 3:
         raise ValueError(f"logits: got {describe(logits)}, expected rank 3: [B, T, V]")
@@ -46,39 +52,46 @@ def require_targets(targets: Any, logits: tf.Tensor) -> tf.Tensor:
     return require_same_shape("targets", targets, logits, dims=targets.shape.rank)
 
 
-def require_weights(weights: Any, logits: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+def require_weights(
+    weights: Any, logits: tf.Tensor, dtype: tf.DType, *, of: str = "logits"
+) -> tf.Tensor:
     """Weights `[B, T]` cast to `dtype`; None means 1 everywhere. Nothing is broadcast."""
     if weights is None:
         return tf.ones(tf.shape(logits)[:2], dtype)
     weights = tf.convert_to_tensor(weights)
     if not (weights.dtype.is_floating or weights.dtype.is_integer or weights.dtype.is_bool):
         raise TypeError(f"weights: got {describe(weights)}, expected a real or bool dtype")
-    return tf.cast(require_same_shape("weights", weights, logits, dims=2), dtype)
+    return tf.cast(require_same_shape("weights", weights, logits, dims=2, of=of), dtype)
 
 
-def require_lengths(lengths: Any, logits: tf.Tensor) -> tf.Tensor:
+def require_lengths(lengths: Any, logits: tf.Tensor, *, of: str = "logits") -> tf.Tensor:
     """Lengths `[B]`, integer and not negative."""
     lengths = tf.convert_to_tensor(lengths)
     if not lengths.dtype.is_integer:
         raise TypeError(f"target_lengths: got {describe(lengths)}, expected integers [B]")
-    lengths = require_same_shape("target_lengths", lengths, logits, dims=1)
+    lengths = require_same_shape("target_lengths", lengths, logits, dims=1, of=of)
     what = "target_lengths: negative length"
     return raise_where((lengths < 0)[:, tf.newaxis], lengths[:, tf.newaxis], what)[:, 0]
 
 
-def require_same_shape(name: str, tensor: tf.Tensor, logits: tf.Tensor, *, dims: int) -> tf.Tensor:
-    """`tensor`, whose shape must be that of the first `dims` dimensions of `logits`."""
+def require_same_shape(
+    name: str, tensor: tf.Tensor, logits: tf.Tensor, *, dims: int, of: str = "logits"
+) -> tf.Tensor:
+    """`tensor`, whose shape must be that of the first `dims` dimensions of `logits`.
+
+    Another tensor may stand for the logits: `of` is its name in the messages.
+    """
     expected = logits.shape[:dims]
     if tensor.shape.rank != dims or not tensor.shape.is_compatible_with(expected):
         axes = ", ".join("BTV"[:dims])
         raise ValueError(
-            f"{name}: got {describe(tensor)}, expected [{axes}] of logits {describe(logits)}"
+            f"{name}: got {describe(tensor)}, expected [{axes}] of {of} {describe(logits)}"
         )
     if tensor.shape.is_fully_defined() and expected.is_fully_defined():
         return tensor
     # Unknown dimensions would broadcast in silence: [B, 1] weights times [B, T] losses.
     got, want = tf.shape(tensor), tf.shape(logits)[:dims]
-    message = [f"{name}: got shape", got, "expected, from the logits,", want]
+    message = [f"{name}: got shape", got, f"expected, from {of},", want]
     with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(got == want), message)]):
         return tf.identity(tensor)
 
@@ -88,14 +101,20 @@ def in_range(targets: tf.Tensor, vocabulary_size: tf.Tensor) -> tf.Tensor:
     return (targets >= 0) & (targets < tf.cast(vocabulary_size, targets.dtype))
 
 
-def raise_where(bad: tf.Tensor, values: tf.Tensor, what: str) -> tf.Tensor:
-    """`values` `[B, T]`; InvalidArgumentError naming the first place where `bad` `[B, T]` holds."""
+def raise_where(
+    bad: tf.Tensor, values: tf.Tensor, what: str, shown: tf.Tensor | None = None
+) -> tf.Tensor:
+    """`values` `[B, T]`; InvalidArgumentError naming the first place where `bad` `[B, T]` holds.
+
+    The message gives the value there, that of `shown` if given.
+    """
     if tf.executing_eagerly() and not tf.reduce_any(bad):
         return values
     width = tf.maximum(tf.shape(bad)[1], 1)
     order = tf.reshape(tf.range(tf.size(bad)), tf.shape(bad))
     first = tf.reduce_min(tf.where(bad, order, order.dtype.max))
-    value = tf.reduce_sum(tf.where(order == first, values, tf.zeros([], values.dtype)))
+    shown = values if shown is None else shown
+    value = tf.reduce_sum(tf.where(order == first, shown, tf.zeros([], shown.dtype)))
     row, column = first // width, first % width
     if tf.executing_eagerly():
         place = f"example {int(row)}, position {int(column)}, got {value.numpy()}"
@@ -106,15 +125,23 @@ def raise_where(bad: tf.Tensor, values: tf.Tensor, what: str) -> tf.Tensor:
 
 
 def check_finite(losses: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """`losses` `[B, T]` unchanged; an error names the first non-finite one at a non-zero weight.
+    """`losses` `[B, T]` unchanged; an error names the first place where loss or weight is not finite.
 
-    Works eagerly and in a `tf.function`. Under `jit_compile=True` assertions do not exist: return
-    `nonfinite_examples(losses, weights)` from the compiled step instead.
+    A loss counts only at a non-zero weight. Works eagerly and in a `tf.function`. Under
+    `jit_compile=True` assertions do not exist: return `nonfinite_examples(losses, weights)` from
+    the compiled step instead.
     """
-    bad = (weights != 0) & ~tf.math.is_finite(losses)
-    return raise_where(bad, losses, "non-finite loss at a non-zero weight")
+    culprits = tf.where(tf.math.is_finite(losses), tf.cast(weights, losses.dtype), losses)
+    what = "non-finite loss or weight, at a non-zero weight"
+    return raise_where(_nonfinite(losses, weights), losses, what, shown=culprits)
 
 
 def nonfinite_examples(losses: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """bool `[B]`: examples with a non-finite loss at a non-zero weight. No assertion, XLA-safe."""
-    return tf.reduce_any((weights != 0) & ~tf.math.is_finite(losses), axis=1)
+    """bool `[B]`: examples that `check_finite` would name. No assertion, so XLA-safe."""
+    return tf.reduce_any(_nonfinite(losses, weights), axis=1)
+
+
+def _nonfinite(losses: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """bool `[B, T]`"""
+    weights = tf.cast(weights, losses.dtype)
+    return (weights != 0) & ~(tf.math.is_finite(losses) & tf.math.is_finite(weights))

@@ -17,6 +17,7 @@ What differs, all of it on purpose:
 | weights [1, 1], [1, B*T]; legacy weights[t] [B, 1] | accepted, wrong number | ValueError |
 | custom function returns a scalar or [N, 1] | accepted, wrong number | ValueError |
 | wrong dtype, eagerly; weights None | InvalidArgumentError, AttributeError | TypeError |
+| contrib, Addons, lists of time steps for logits | AttributeError | TypeError |
 | shapes that disagree, eagerly | InvalidArgumentError | ValueError |
 | NumPy arrays, lists, tuples with lists | partly refused | accepted |
 | Addons, custom function, targets [B, T, V] | error | gets labels [N, V] |

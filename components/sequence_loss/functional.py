@@ -1,5 +1,6 @@
-"""`sequence_loss` and `sequence_loss_sum`: the masked loss of a batch of sequences."""
+"""`sequence_loss`, `sequence_loss_sum`, `sequence_loss_parts`: the masked loss of a batch."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -50,12 +51,11 @@ def sequence_loss(
         z_loss=z_loss,
         softmax_loss_function=softmax_loss_function,
     )
-    token_losses, weights, lengths = _weighted(
-        logits, targets, weights, target_lengths, reduction, options
-    )
+    batch = _checked(logits, targets, weights, target_lengths, reduction)
+    token_losses = batch.finite(losses.masked_token_losses(*batch.arrays, options))
     if reduction in reductions.SHAPED:
-        return reductions.SHAPED[reduction](token_losses, weights)
-    return reductions.SUMS[reduction](token_losses, weights, lengths).mean
+        return reductions.SHAPED[reduction](token_losses, batch.weights)
+    return batch.sum(reduction, token_losses).mean
 
 
 def sequence_loss_sum(
@@ -79,43 +79,88 @@ def sequence_loss_sum(
     Returns:
       `LossSum(numerator, denominator)`, scalars; the denominator of `token_sum` is None.
     """
-    if reductions.require_reduction(reduction) in reductions.SHAPED:
-        raise ValueError(
-            f"reduction: got {reduction!r}, which keeps a dimension and so has no sum to add up;"
-            f" expected one of {', '.join(reductions.SUMS)}"
-        )
+    reductions.require_sum(reduction)
     options = losses.CrossEntropy(
         from_logits=from_logits,
         label_smoothing=label_smoothing,
         z_loss=z_loss,
         softmax_loss_function=softmax_loss_function,
     )
-    token_losses, weights, lengths = _weighted(
-        logits, targets, weights, target_lengths, reduction, options
-    )
-    return reductions.SUMS[reduction](token_losses, weights, lengths)
+    batch = _checked(logits, targets, weights, target_lengths, reduction)
+    token_losses = batch.finite(losses.masked_token_losses(*batch.arrays, options))
+    return batch.sum(reduction, token_losses)
 
 
-def _weighted(
+def sequence_loss_parts(
     logits: Any,
     targets: Any,
-    weights: Any,
-    target_lengths: Any,
-    reduction: str,
-    options: losses.CrossEntropy,
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
-    """Checked token losses `[B, T]`, weights `[B, T]` and lengths `[B]` or None."""
-    if target_lengths is None and reduction == "length_mean":
-        raise ValueError("reduction 'length_mean' needs target_lengths [B], got None")
-    if target_lengths is not None and weights is None and reduction != "length_mean":
-        raise ValueError(
-            f"target_lengths without weights: lengths mask nothing under {reduction!r};"
-            " give weights = tf.sequence_mask(target_lengths, T)"
-        )
+    weights: Any = None,
+    *,
+    reduction: str = "token_mean",
+    target_lengths: Any = None,
+    from_logits: bool = True,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    softmax_loss_function: Callable[..., Any] | None = None,
+) -> reductions.LossParts:
+    """`sequence_loss_sum` of what is minimised, with the plain loss and the z-loss beside it.
+
+    The plain loss is the full softmax cross-entropy, also under a `softmax_loss_function`. One
+    that takes hidden states `[B, T, D]` as logits must have it as an attribute, `full(labels=[N],
+    logits=[N, D])` -> `[N]`; `SampledSoftmax` has.
+
+    Args are those of `sequence_loss`; the reductions that keep a dimension are a ValueError.
+
+    Returns:
+      `LossParts(total, plain, z_loss)`. Differentiate `.total.mean`: the others are constants.
+    """
+    reductions.require_sum(reduction)
+    options = losses.CrossEntropy(
+        from_logits=from_logits,
+        label_smoothing=label_smoothing,
+        z_loss=z_loss,
+        softmax_loss_function=softmax_loss_function,
+    )
+    batch = _checked(logits, targets, weights, target_lengths, reduction)
+    parts = losses.masked_token_parts(*batch.arrays, options)
+    return reductions.LossParts(
+        total=batch.sum(reduction, batch.finite(parts.total)),
+        plain=batch.sum(reduction, parts.plain).map(tf.stop_gradient),
+        z_loss=batch.sum(reduction, parts.z_loss).map(tf.stop_gradient),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Batch:
+    """Checked arguments: `[B, T, V]`, `[B, T]` or `[B, T, V]`, `[B, T]`, `[B]` or None."""
+
+    logits: tf.Tensor
+    targets: tf.Tensor
+    weights: tf.Tensor
+    lengths: tf.Tensor | None
+
+    @property
+    def arrays(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Logits, targets, weights."""
+        return self.logits, self.targets, self.weights
+
+    def finite(self, token_losses: tf.Tensor) -> tf.Tensor:
+        """Token losses `[B, T]`; an error if one is not finite at a non-zero weight."""
+        return checks.check_finite(token_losses, self.weights)
+
+    def sum(self, reduction: str, token_losses: tf.Tensor) -> reductions.LossSum:
+        """Token losses `[B, T]`, weighted and summed."""
+        return reductions.SUMS[reduction](token_losses, self.weights, self.lengths)
+
+
+def _checked(
+    logits: Any, targets: Any, weights: Any, target_lengths: Any, reduction: str
+) -> _Batch:
+    """The arguments as tensors that fit each other, else ValueError, TypeError."""
+    reductions.require_lengths_if_needed(reduction, target_lengths, weights)
     logits = checks.require_logits(logits)
     targets = checks.require_targets(targets, logits)
     logits = losses.at_least_float32(logits)
     weights = checks.require_weights(weights, logits, logits.dtype)
     lengths = None if target_lengths is None else checks.require_lengths(target_lengths, logits)
-    token_losses = losses.masked_token_losses(logits, targets, weights, options)
-    return checks.check_finite(token_losses, weights), weights, lengths
+    return _Batch(logits, targets, weights, lengths)

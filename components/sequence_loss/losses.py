@@ -11,11 +11,13 @@ gradient with respect to its *weight* is the true one; a dead position without o
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from components.sequence_loss import checks
+
+OUT_OF_RANGE = "target id outside the vocabulary, [0, V) of the logits, at a non-zero weight"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,11 +25,15 @@ class CrossEntropy:
     """Which per-token loss: the keyword arguments that all functions of this package share.
 
     Attributes:
-      from_logits: False takes probabilities, used as they are: not clipped, not renormalised.
+      from_logits: False takes probabilities, used as they are: -log p, gradient -1/p. Keras clips
+        them to [1e-7, 1 - 1e-7] and divides by their sum: there no loss exceeds 16.12, and a target
+        below 1e-7 has no gradient.
       label_smoothing: e in q' = (1 - e) q + e / V, 0 <= e < 1 (Szegedy et al. 2016, section 7).
         Classes whose logit is -inf are not in the vocabulary: the e is shared among the others.
       z_loss: z in `loss + z * logsumexp(logits)**2` (Chowdhery et al. 2022, PaLM, section 5).
       softmax_loss_function: called as `f(labels=[N], logits=[N, V])`, returns `[N]`; N = B * T.
+        What is passed as logits may be hidden states `[B, T, D]` (`sampled.SampledSoftmax`): ids
+        are checked against the function's attribute `num_classes`, or not at all without one.
       call_per_timestep: calls it T times with N = B instead, as TF 1's list functions did.
     """
 
@@ -50,6 +56,19 @@ class CrossEntropy:
                 "softmax_loss_function: replaces the cross-entropy, so label_smoothing, z_loss and"
                 " from_logits=False would be ignored; drop them or apply them in the function"
             )
+
+
+class TokenParts(NamedTuple):
+    """Losses `[B, T]` of every token, weights not applied.
+
+    Attributes:
+      total: what is minimised; plain: without label smoothing, z-loss or custom function;
+      z_loss: the z-term of the total, its coefficient included.
+    """
+
+    total: tf.Tensor
+    plain: tf.Tensor
+    z_loss: tf.Tensor
 
 
 def token_cross_entropy(
@@ -79,9 +98,7 @@ def token_cross_entropy(
     logits = checks.require_logits(logits)
     targets = checks.require_targets(targets, logits)
     logits = at_least_float32(logits)
-    if targets.shape.rank == 3:
-        return _dense_losses(logits, tf.cast(targets, logits.dtype), options)
-    return _id_losses(logits, targets, tf.ones(tf.shape(targets), tf.bool), options)
+    return _parts(logits, targets, tf.ones(tf.shape(logits)[:2], tf.bool), options).total
 
 
 def masked_token_losses(
@@ -94,19 +111,64 @@ def masked_token_losses(
     Args are checked tensors (`checks.require_*`); logits float32 or float64, weights of that dtype.
     """
     live = weights != 0  # [B, T]
-    if options.softmax_loss_function is not None:
-        losses = _custom_losses(logits, targets, live, options)
-    elif targets.shape.rank == 3:
-        targets = _block_gradient(tf.cast(targets, logits.dtype), live)
-        losses = _dense_losses(_block_gradient(logits, live), targets, options)
+    if options.softmax_loss_function is None:
+        return _zero_unless(live, _blocked_parts(logits, targets, live, options).total)
+    return _zero_unless(live, _custom_losses(logits, targets, live, options))
+
+
+def masked_token_parts(
+    logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, options: CrossEntropy
+) -> TokenParts:
+    """`masked_token_losses`, and beside it what is reported; the cross-entropy is computed once."""
+    live = weights != 0  # [B, T]
+    if options.softmax_loss_function is None:
+        parts = _blocked_parts(logits, targets, live, options)
     else:
-        losses = _id_losses(_block_gradient(logits, live), targets, live, options)
-    return tf.where(live | tf.math.is_finite(losses), losses, tf.zeros([], losses.dtype))
+        total = _custom_losses(logits, targets, live, options)
+        plain = _plain_beside_custom(tf.stop_gradient(logits), targets, live, options)
+        parts = TokenParts(total, plain, tf.zeros_like(total))
+    return TokenParts(*(_zero_unless(live, part) for part in parts))
 
 
 def at_least_float32(values: tf.Tensor) -> tf.Tensor:
     """float16 and bfloat16 as float32: sums of many tokens lose all digits in half precision."""
     return values if values.dtype == tf.float64 else tf.cast(values, tf.float32)
+
+
+def _zero_unless(live: tf.Tensor, losses: tf.Tensor) -> tf.Tensor:
+    """`losses` `[B, T]` with 0 where they are neither live nor finite."""
+    return tf.where(live | tf.math.is_finite(losses), losses, tf.zeros([], losses.dtype))
+
+
+def _blocked_parts(
+    logits: tf.Tensor, targets: tf.Tensor, live: tf.Tensor, options: CrossEntropy
+) -> TokenParts:
+    """`_parts` without gradient where `live` `[B, T]` is False."""
+    if targets.shape.rank == 3:
+        targets = _block_gradient(tf.cast(targets, logits.dtype), live)
+    return _parts(_block_gradient(logits, live), targets, live, options)
+
+
+def _parts(
+    logits: tf.Tensor,
+    targets: tf.Tensor,
+    live: tf.Tensor,
+    options: CrossEntropy,
+    what: str = OUT_OF_RANGE,
+) -> TokenParts:
+    """The cross-entropy of ids or distributions; ids are checked where `live` `[B, T]` is True."""
+    if targets.shape.rank == 3:
+        plain = _dense_losses(logits, tf.cast(targets, logits.dtype), options)
+    else:
+        plain = _id_losses(logits, targets, live, options, what)
+    total, z_loss = plain, tf.zeros_like(plain)
+    if options.label_smoothing:
+        uniform = _uniform_losses(logits, options)
+        total = (1.0 - options.label_smoothing) * plain + options.label_smoothing * uniform
+    if options.z_loss:
+        z_loss = options.z_loss * tf.square(tf.reduce_logsumexp(logits, axis=-1))
+        total += z_loss
+    return TokenParts(total, plain, z_loss)
 
 
 def _block_gradient(values: tf.Tensor, live: tf.Tensor) -> tf.Tensor:
@@ -126,13 +188,12 @@ def _block_gradient(values: tf.Tensor, live: tf.Tensor) -> tf.Tensor:
 
 
 def _id_losses(
-    logits: tf.Tensor, targets: tf.Tensor, live: tf.Tensor, options: CrossEntropy
+    logits: tf.Tensor, targets: tf.Tensor, live: tf.Tensor, options: CrossEntropy, what: str
 ) -> tf.Tensor:
     """Losses `[B, T]` of ids `[B, T]`: no one-hot `[B, T, V]` is made."""
     targets = targets if targets.dtype in (tf.int32, tf.int64) else tf.cast(targets, tf.int64)
     size = tf.shape(logits)[-1]
     valid = checks.in_range(targets, size)  # [B, T]
-    what = "target id outside the vocabulary, [0, V) of the logits, at a non-zero weight"
     targets = checks.raise_where(live & ~valid, targets, what)
     safe = tf.where(valid, targets, tf.zeros([], targets.dtype))
     if options.from_logits:
@@ -140,8 +201,7 @@ def _id_losses(
     else:
         losses = -tf.math.log(tf.gather(logits, safe, batch_dims=2))
     # Where assertions are compiled away (XLA) a bad id must not pass as the loss of id 0.
-    losses = tf.where(valid, losses, tf.constant(float("nan"), losses.dtype))
-    return _regularised(losses, logits, options)
+    return tf.where(valid, losses, tf.constant(float("nan"), losses.dtype))
 
 
 def _dense_losses(logits: tf.Tensor, targets: tf.Tensor, options: CrossEntropy) -> tf.Tensor:
@@ -154,17 +214,7 @@ def _dense_losses(logits: tf.Tensor, targets: tf.Tensor, options: CrossEntropy) 
         terms = tf.math.multiply_no_nan(tf.nn.log_softmax(logits), targets)
     else:
         terms = tf.math.xlogy(targets, logits)
-    return _regularised(-tf.reduce_sum(terms, axis=-1), logits, options)
-
-
-def _regularised(losses: tf.Tensor, logits: tf.Tensor, options: CrossEntropy) -> tf.Tensor:
-    """Label smoothing and z-loss on top of plain losses `[B, T]`; both are 0 by default."""
-    smoothing = options.label_smoothing
-    if smoothing:
-        losses = (1.0 - smoothing) * losses + smoothing * _uniform_losses(logits, options)
-    if options.z_loss:
-        losses += options.z_loss * tf.square(tf.reduce_logsumexp(logits, axis=-1))
-    return losses
+    return -tf.reduce_sum(terms, axis=-1)
 
 
 def _uniform_losses(logits: tf.Tensor, options: CrossEntropy) -> tf.Tensor:
@@ -181,16 +231,14 @@ def _custom_losses(
 ) -> tf.Tensor:
     """Losses `[B, T]` of the user's function.
 
-    It sees dead positions too, as in TF 1, but never poison: there a row that is not finite becomes
-    0 and has no gradient, and an id outside [0, V) becomes 0. Live ids are the function's business
-    (a sampled softmax takes hidden states as logits, and ids beyond their width).
+    It sees dead positions too, as in TF 1, but never poison: there a row whose squares have no
+    finite sum becomes 0 and has no gradient, and an id outside [0, classes) becomes 0.
     """
     logits = _zero_dead_poison(logits, live)
     if targets.shape.rank == 3:
         targets = _zero_dead_poison(tf.cast(targets, logits.dtype), live)
     else:
-        keep = live | checks.in_range(targets, tf.shape(logits)[-1])
-        targets = tf.where(keep, targets, tf.zeros([], targets.dtype))
+        targets = _custom_ids(logits, targets, live, options)
     if options.call_per_timestep:
         steps = zip(tf.unstack(targets, axis=1), tf.unstack(logits, axis=1), strict=True)
         return tf.stack([_call(options, labels, step) for labels, step in steps], axis=1)
@@ -200,9 +248,42 @@ def _custom_losses(
     return tf.ensure_shape(tf.reshape(losses, shape[:2]), logits.shape[:2])
 
 
+def _custom_ids(
+    logits: tf.Tensor, targets: tf.Tensor, live: tf.Tensor, options: CrossEntropy
+) -> tf.Tensor:
+    """Ids `[B, T]` for the user's function: dead ones made legal, live ones checked if possible.
+
+    The width of the logits says nothing about live ids: it may be that of hidden states.
+    """
+    classes = getattr(options.softmax_loss_function, "num_classes", None)
+    valid = checks.in_range(targets, tf.shape(logits)[-1] if classes is None else classes)
+    if classes is not None:
+        what = "target id outside [0, num_classes) of softmax_loss_function, at a non-zero weight"
+        targets = checks.raise_where(live & ~valid, targets, what)
+    return tf.where(live | valid, targets, tf.zeros([], targets.dtype))
+
+
+def _plain_beside_custom(
+    logits: tf.Tensor, targets: tf.Tensor, live: tf.Tensor, options: CrossEntropy
+) -> tf.Tensor:
+    """The full cross-entropy `[B, T]` next to a custom one: its attribute `full`, if it has one."""
+    full = getattr(options.softmax_loss_function, "full", None)
+    if full is None:
+        what = (
+            "target id outside [0, V) of the logits, at a non-zero weight (if they are hidden"
+            " states: softmax_loss_function needs an attribute `full` for the plain loss)"
+        )
+        return _parts(logits, targets, live, CrossEntropy(), what).plain
+    return _custom_losses(logits, targets, live, CrossEntropy(softmax_loss_function=full))
+
+
 def _zero_dead_poison(values: tf.Tensor, live: tf.Tensor) -> tf.Tensor:
-    """`values` `[B, T, V]` with 0 for the rows that are dead and not finite."""
-    keep = live | tf.reduce_all(tf.math.is_finite(values), axis=-1)
+    """`values` `[B, T, V]` with 0 for the rows that are dead and poison.
+
+    Finite numbers whose squares overflow are poison too: a function that multiplies them by a
+    matrix of its own would get infinities, and NaN in that matrix's gradient.
+    """
+    keep = live | tf.math.is_finite(tf.reduce_sum(tf.square(values), axis=-1))
     return tf.where(keep[..., tf.newaxis], values, tf.zeros([], values.dtype))
 
 

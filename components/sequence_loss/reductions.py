@@ -33,6 +33,14 @@ class LossSum(NamedTuple):
             tf.convert_to_tensor(self.numerator), tf.convert_to_tensor(self.denominator)
         )
 
+    def map(self, function: Callable[[tf.Tensor], tf.Tensor]) -> "LossSum":
+        """`function` of each sum there is, such as a reduction over replicas, which refuses None:
+
+        `total.map(lambda x: strategy.reduce("SUM", x, axis=None))`
+        """
+        denominator = None if self.denominator is None else function(self.denominator)
+        return LossSum(function(self.numerator), denominator)
+
     def __add__(self, other: object) -> "LossSum":
         if not isinstance(other, LossSum):
             return NotImplemented
@@ -45,6 +53,35 @@ class LossSum(NamedTuple):
 
     def __radd__(self, other: object) -> "LossSum":
         # sum([a, b]) starts from the int 0
+        return self if isinstance(other, int) and other == 0 else NotImplemented
+
+
+class LossParts(NamedTuple):
+    """The sums of one batch: what is minimised, and what is reported beside it.
+
+    All three have the same weights, the same reduction and so the same denominator; `+` adds field
+    by field, and `sum` works. The gradient of `total` is the only one: the others are constants.
+
+    Attributes:
+      total: with label smoothing, z-loss or a custom function; its `.mean` is minimised.
+      plain: the cross-entropy without any of them: the number to report and to compare.
+      z_loss: the z-term of `total`, its coefficient included; 0 without z-loss.
+    """
+
+    total: LossSum
+    plain: LossSum
+    z_loss: LossSum
+
+    def map(self, function: Callable[[tf.Tensor], tf.Tensor]) -> "LossParts":
+        """`function` of every sum; see `LossSum.map`."""
+        return LossParts(*(part.map(function) for part in self))
+
+    def __add__(self, other: object) -> "LossParts":
+        if not isinstance(other, LossParts):
+            return NotImplemented
+        return LossParts(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+    def __radd__(self, other: object) -> "LossParts":
         return self if isinstance(other, int) and other == 0 else NotImplemented
 
 
@@ -125,3 +162,24 @@ def require_reduction(name: str) -> str:
     if name not in REDUCTIONS:
         raise ValueError(f"reduction: got {name!r}, expected one of {', '.join(REDUCTIONS)}")
     return name
+
+
+def require_sum(name: str) -> str:
+    """`name` if it is a reduction that adds up over parts of a batch, else ValueError."""
+    if require_reduction(name) in SHAPED:
+        raise ValueError(
+            f"reduction: got {name!r}, which keeps a dimension and so has no sum to add up;"
+            f" expected one of {', '.join(SUMS)}"
+        )
+    return name
+
+
+def require_lengths_if_needed(name: str, target_lengths: object, weights: object) -> None:
+    """ValueError for lengths that are missing, or that would be thought to mask something."""
+    if target_lengths is None and name == "length_mean":
+        raise ValueError("reduction 'length_mean' needs target_lengths [B], got None")
+    if target_lengths is not None and weights is None and name != "length_mean":
+        raise ValueError(
+            f"target_lengths without weights: lengths mask nothing under {name!r};"
+            " give weights = tf.sequence_mask(target_lengths, T)"
+        )

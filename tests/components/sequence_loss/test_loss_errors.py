@@ -86,6 +86,7 @@ BATCH = {
     "custom.rank2": (X, Y, W, {"softmax_loss_function": lambda labels, logits: logits[:, :1]}),
 }  # fmt: skip
 STEPS = [tf.unstack(x, axis=1) for x in (X, Y, W)]
+BATCH["type.lists"] = tuple(STEPS)
 LISTS = {
     "type.tensors3d": (X, Y, W),
     "type.tensors3d_int_weights_like": (X, tf.cast(Y, tf.float32), W),
@@ -125,7 +126,6 @@ ELSEWHERE = (
     ("tfa.missing.", "attribute access in Addons"),
     ("SequenceLoss.", "the class; ours is tested in test_loss_keras.py"),
     ("contrib.type.numpy", "accepted"),
-    ("contrib.type.lists", "accepted"),
     ("tfa.type.python_lists", "accepted"),
     ("byex.type.tuple_and_list", "accepted"),
     ("legacy.type.tuple_and_list", "accepted"),
@@ -200,6 +200,9 @@ def test_every_recorded_error_is_an_error_here():
         "contrib.accepts.targets_transposed",
         "contrib.custom.wrong_size",
         "contrib.custom.rank2",
+        "tfa.accepts.weights_transposed",
+        "tfa.accepts.weights_1x1",
+        "tfa.accepts.targets_transposed",
         "byex.rank.weight_B1",
         "legacy.rank.weight_B1",
     ],
@@ -235,6 +238,10 @@ def test_flags_are_accepted_and_refused_as_recorded():
         (X[0], Y, W, ValueError, r"logits: got float32 \[5, 10\], expected rank 3"),
         (Y[..., None], Y, W, TypeError, "logits: got int32"),
         (None, Y, W, TypeError, "logits: got None"),
+        (STEPS[0], Y, W, TypeError, "logits: got a list of 5 tensors.*axis=1"),
+        (tuple(X.numpy()), Y, W, TypeError, "logits: got a list of 3 tensors"),
+        (X, Y, W[:1, :1], ValueError, r"weights: got float32 \[1, 1\]"),
+        (X, Y, tf.reshape(W, [1, -1]), ValueError, r"weights: got float32 \[1, 15\]"),
         (X, None, W, TypeError, "targets: got None"),
     ],
 )
