@@ -75,6 +75,16 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument(
         "file", nargs="?", default="-", help="JSON rows, one a line (default: stdin)"
     )
+    verify = _command(commands, "verify", _verify, "the invariance certificate of a run's model")
+    _add_config(verify)
+    _add_verify(verify)
+    text = "find sequence losses of TF 1, TFA, Keras; ours for them"
+    migrate = _command(commands, "migrate", _migrate, text)
+    migrate.add_argument("paths", nargs="+", metavar="PATH", help=".py or .md files, folders")
+    migrate.add_argument("--diff", action="store_true", help="show what --write would change")
+    migrate.add_argument(
+        "--write", action="store_true", help="rewrite the calls whose equivalent is certain"
+    )
     generate = _command(commands, "generate", _generate, "write a span of the sample data")
     _add_config(generate)
     generate.add_argument("--span", type=int, required=True, help="which span, from 1")
@@ -102,6 +112,13 @@ def _add_model(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", help="model version folder (default: the newest pushed)")
 
 
+def _add_verify(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--run", help="id of the run (default: the newest)")
+    command.add_argument("--model", help="model version folder (default: the run's own)")
+    command.add_argument("--examples", type=int, default=256, help="rows to look at (default: 256)")
+    command.add_argument("--seed", type=int, default=0, help="which rows (default: 0)")
+
+
 def _run(chosen: argparse.Namespace) -> int:
     from pipeline.config import load_config
     from pipeline.run import run
@@ -126,6 +143,20 @@ def _score(chosen: argparse.Namespace) -> int:
     from pipeline.use_model import score
 
     return score(chosen.model, chosen.config, chosen.file)
+
+
+def _verify(chosen: argparse.Namespace) -> int:
+    from pipeline.config import load_config
+    from pipeline.verify.command import Options, verify
+
+    options = Options(chosen.run, chosen.model, chosen.examples, chosen.seed)
+    return verify(load_config(chosen.config), options)
+
+
+def _migrate(chosen: argparse.Namespace) -> int:
+    from pipeline.migrate.command import migrate
+
+    return migrate(chosen.paths, write=chosen.write, diff=chosen.diff)
 
 
 def _generate(chosen: argparse.Namespace) -> int:
