@@ -278,3 +278,16 @@ def test_committed_schema_that_the_data_break_stops_the_run(line, tokenline, tmp
     assert "digits" in failed.err
     assert "train split" in failed.err
     assert not list(tmp_path.glob("runs/small/artifacts/SequenceTrainer/*/*"))
+
+
+def test_the_invariance_certificate_of_the_newest_run(line, tokenline) -> None:
+    done = tokenline("verify", "--examples", "48", cwd=line.folder)
+    assert done.code == 0, done.out + done.err
+    assert done.err == ""
+    assert done.out.splitlines()[-1].startswith("PASS: ")
+    (written,) = line.folder.glob("runs/small/runs/*/certificate.json")
+    certificate = json.loads(written.read_text())
+    assert certificate["passed"]
+    assert certificate["run"] == line.new_span.record["run"]
+    assert (certificate["rows"], certificate["seed"]) == (48, 0)
+    assert [c["compared"] for c in certificate["checks"] if c["status"] != "PASS"] == []

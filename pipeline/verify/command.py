@@ -1,0 +1,174 @@
+"""`tokenline verify`: find, check, write, print. TensorFlow is loaded when there is something to do."""
+
+import contextlib
+import datetime
+import functools
+import hashlib
+import os
+import platform
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from components.errors import InputError
+from pipeline.config import Config
+from pipeline.terminal import Terminal, output_to
+from pipeline.verify import subject
+from pipeline.verify.certificate import Certificate, Check
+
+if TYPE_CHECKING:
+    from pipeline.verify.case import Case
+
+DONE, FAILED = 0, 1
+_JSON, _MARKDOWN, _LOG = "certificate.json", "certificate.md", "verify.log"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says: which run, which model, how many rows, drawn with which seed."""
+
+    run: str | None = None
+    model: str | None = None
+    examples: int = 256
+    seed: int = 0
+
+
+def verify(config: Config, options: Options) -> int:
+    """Certify a run's model on a sample of its eval split; 0 if all invariants hold, else 1.
+
+    Raises:
+      InputError: nothing was run yet, or something that is needed is gone.
+    """
+    if options.examples < 1:
+        raise InputError(f"--examples: got {options.examples}, expected at least 1")
+    if options.seed < 0:
+        raise InputError(f"--seed: got {options.seed}, expected at least 0")
+    started = time.monotonic()
+    found = subject.find(config, run=options.run, model=options.model)
+    with output_to(os.path.join(found.run.run, _LOG)) as terminal:
+        name = config.pipeline.name
+        terminal.line(f"tokenline verify: {name}, run {found.run.run_id}, {_here(found.model)}")
+        certificate = certify(found, options, terminal.status, started)
+        _finish(certificate, found, terminal)
+    return DONE if certificate.passed else FAILED
+
+
+def certify(
+    found: subject.Subject, options: Options, report: Callable[[str], None], started: float
+) -> Certificate:
+    """Make all checks; `report` is told which is under way.
+
+    Raises:
+      InputError: the model or the rows cannot be read.
+    """
+    report("  loading TensorFlow and the model")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # before TensorFlow is imported
+    from pipeline.verify import case as cases
+    from pipeline.verify import sample
+    from pipeline.verify.model import ExportedModel
+
+    raw = sample.choose(found.raw, options.examples, options.seed)
+    with _readable(found.model):
+        case = cases.build(found, ExportedModel(found.model), raw, options.seed)
+    checks = _all_checks(case, report)
+    times = {
+        "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    return Certificate(_facts(case, options), tuple(checks), times)
+
+
+def _all_checks(case: "Case", report: Callable[[str], None]) -> list[Check]:
+    from pipeline.verify import fused, masking, one_number, parity, poison, skew, splitting
+    from pipeline.verify.compare import guarded
+
+    steps: list[tuple[int, str, Callable[[Case], Iterable[Check]]]] = [
+        (1, "masking", masking.checks),
+        (2, "poison", poison.checks),
+        (3, "splitting", splitting.checks),
+        (3, "splitting in Beam", splitting.beam_bundles),
+        (4, "one number", one_number.checks),
+        (5, "TensorFlow 1 parity", parity.checks),
+        (9, "skew", skew.checks),
+        (2, "fused, poison", fused.poison),
+        (4, "fused", fused.one_number),
+    ]
+    done = []
+    for invariant, name, step in steps:
+        report(f"  checking {name}")
+        done += guarded(invariant, name, functools.partial(step, case))
+    return done
+
+
+def _facts(case: "Case", options: Options) -> dict[str, Any]:
+    """What the certificate is about: the same for the same model, sample and code."""
+    import importlib.metadata
+
+    found = case.subject
+    packages = ("tokenline", "tensorflow", "keras", "tfx", "numpy")
+    return {
+        "pipeline": found.record["pipeline"],
+        "task": found.record["task"],
+        "run": found.run.run_id,
+        "model": found.shown_model,
+        "model_sha256": _folder_hash(found.model),
+        "vocabulary_sha256": case.model.facts["vocabulary_hash"],
+        "sample_sha256": case.raw.digest,
+        "seed": options.seed,
+        "rows": len(case.raw.rows),
+        "rows_available": case.raw.available,
+        "weighted_positions": case.size.tokens,
+        "masked_positions": int(case.transformed["loss_weights"].size) - case.size.tokens,
+        "masked_positions_with_logits": case.probe.masked,
+        "rows_with_logits": case.probe.size.rows,
+        "versions": {name: importlib.metadata.version(name) for name in packages}
+        | {"python": platform.python_version()},
+    }
+
+
+def _folder_hash(folder: str) -> str:
+    """SHA-256 over a folder's files: names relative to it, and contents."""
+    state = hashlib.sha256()
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            path = os.path.join(place, name)
+            with open(path, "rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            state.update(f"{os.path.relpath(path, folder)}\n{digest}\n".encode())
+    return state.hexdigest()
+
+
+@contextlib.contextmanager
+def _readable(folder: str) -> Iterator[None]:
+    """A model that refuses the sample is at fault, or the sample is: either way, one line."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except (tf.errors.OpError, KeyError) as error:
+        reason = " ".join(str(getattr(error, "message", error)).split())[:200]
+        raise InputError(f"{folder}: cannot take the run's raw rows: {reason}") from None
+
+
+def _finish(certificate: Certificate, found: subject.Subject, terminal: Terminal) -> None:
+    """Write both files, then print the table and the closing line."""
+    written = os.path.join(found.run.run, _JSON)
+    with open(written, "w") as file:
+        file.write(certificate.to_json())
+    with open(os.path.join(found.run.run, _MARKDOWN), "w") as file:
+        file.write(certificate.to_markdown())
+    facts = certificate.facts
+    terminal.line(
+        f"  {facts['rows']:,} of {facts['rows_available']:,} rows of the eval split, "
+        f"{facts['weighted_positions']:,} weighted and {facts['masked_positions']:,} masked "
+        f"positions; seed {facts['seed']}"
+    )
+    terminal.line(certificate.table())
+    terminal.line(f"{certificate.verdict}; {_here(written)}, {certificate.times['seconds']:.0f} s")
+
+
+def _here(path: str) -> str:
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative
