@@ -272,7 +272,7 @@ def _losses(hidden: tf.Tensor, targets: tf.Tensor, projection: Projection, plan:
     places = tf.range(tf.size(targets)) * _classes(projection, plan)
     flat = places + tf.cast(targets, tf.int32)  # [C]
     logit = tf.cast(tf.gather(tf.reshape(logits, [-1]), flat), plan.sum_dtype)
-    with tf.control_dependencies([tf.reduce_max(logit)]):  # then nobody else reads the logits: in their place
+    with tf.control_dependencies([logit]):  # then nobody else reads them: in their place
         probabilities = tf.nn.softmax(logits)
     hit = tf.cast(tf.gather(tf.reshape(probabilities, [-1]), flat), plan.sum_dtype)
     if plan.compute_dtype == tf.bfloat16:

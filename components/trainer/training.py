@@ -10,12 +10,12 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
-from components.sequence_loss import LossSum, sequence_loss_sum
+from components.sequence_loss import LossParts, LossSum, linear_sequence_loss_parts
 from components.trainer import batching
 from components.trainer.models import ModelSpec, SequenceModel, build_model
 from components.trainer.request import LossOptions, TrainOptions, TrainRequest
@@ -28,12 +28,18 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Point:
-    """One point of the training curve; losses are masked per-token losses in nats."""
+    """One point of the training curve; losses are masked per-token losses in nats.
+
+    `objective` is what was minimised, `z_loss` the z-term in it: means over the steps since the last
+    point. With label smoothing or z-loss it is not the loss that is reported.
+    """
 
     step: int
     train_loss: float
     validation_loss: float | None
     useful_tokens_per_second: float
+    objective: float
+    z_loss: float
 
 
 @dataclass
@@ -116,8 +122,17 @@ def train(
     return model, history
 
 
+class Minimised(NamedTuple):
+    """Of one training batch: the loss to differentiate; (sum w l, sum w) of the plain loss; the
+    z-loss, which is part of the first."""
+
+    loss: tf.Tensor
+    plain: LossSum
+    z_loss: tf.Tensor
+
+
 class Objective:
-    """Batch to sums: what is minimised, and what is reported."""
+    """Batch to sums: what is minimised, and what is reported. Logits [B, T, V] are never held."""
 
     def __init__(self, model: SequenceModel, settings: Settings, loss: LossOptions) -> None:
         self._model = model
@@ -129,29 +144,45 @@ class Objective:
         shifted = sequence.shift_right(batch[features.TARGETS], self._bos_id)
         return batch | {features.DECODER_INPUTS: shifted}
 
-    def minimised(self, batch: batching.Batch) -> tuple[tf.Tensor, LossSum]:
-        """(the loss to differentiate, the plain loss's sums) of a training batch."""
-        logits = self._model.logits(self._model.hidden(self.inputs(batch), training=True))
-        plain = self._sums(logits, batch, LossOptions())
-        if self._loss == LossOptions():
-            return plain.mean, plain
-        smoothed = self._sums(logits, batch, self._loss)
-        return smoothed.mean, plain
+    def minimised(self, batch: batching.Batch) -> Minimised:
+        """What a training step differentiates, and the sums that are reported of it."""
+        hidden = self._model.hidden(self.inputs(batch), training=True)
+        parts = self._parts(hidden, batch, self._loss)
+        if self._loss.reduction == "example_mean":
+            # The one reduction whose numerator is not sum w l.
+            again = self._parts(tf.stop_gradient(hidden), batch, LossOptions(), forward_only=True)
+            return Minimised(parts.total.mean, again.total, parts.z_loss.mean)
+        weight = tf.reduce_sum(tf.reduce_sum(batch[features.LOSS_WEIGHTS], axis=1))
+        plain = LossSum(parts.plain.numerator, weight)
+        return Minimised(parts.total.mean, plain, parts.z_loss.mean)
 
     def plain(self, batch: batching.Batch) -> LossSum:
         """(sum w l, sum w) without dropout, smoothing or z-loss: the number that is reported."""
-        logits = self._model.logits(self._model.hidden(self.inputs(batch), training=False))
-        return self._sums(logits, batch, LossOptions())
+        hidden = self._model.hidden(self.inputs(batch), training=False)
+        return self._parts(hidden, batch, LossOptions(), forward_only=True).total
 
-    def _sums(self, logits: tf.Tensor, batch: batching.Batch, loss: LossOptions) -> LossSum:
-        return sequence_loss_sum(
-            logits,
+    def _parts(
+        self,
+        hidden: tf.Tensor,
+        batch: batching.Batch,
+        loss: LossOptions,
+        *,
+        forward_only: bool = False,
+    ) -> LossParts:
+        kernel, bias, transposed = self._model.stored_projection()
+        return linear_sequence_loss_parts(
+            hidden,
+            kernel,
+            bias,
             batch[features.TARGETS],
             batch[features.LOSS_WEIGHTS],
             reduction=loss.reduction,
             target_lengths=batch[features.TARGET_LENGTHS],
             label_smoothing=loss.label_smoothing,
             z_loss=loss.z_loss,
+            transpose_kernel=transposed,
+            compute_dtype=tf.float32,  # as `SequenceModel.logits`
+            forward_only=forward_only,
         )
 
 
@@ -185,7 +216,10 @@ class _Loop:
                 loss = self._close(window, history, step)
                 evaluate = last or step % self._evaluate_every == 0
                 validation_loss = self.evaluate(validation) if evaluate else None
-                history.points.append(Point(step, loss, validation_loss, window.rate))
+                point = Point(
+                    step, loss, validation_loss, window.rate, window.objective, window.z_loss
+                )
+                history.points.append(point)
                 self._report(self._line(history, step, started))
                 window = _Window()
         history.steps = self._steps
@@ -221,14 +255,15 @@ class _Loop:
 
     def _train_step_eagerly(self, batch: batching.Batch) -> tuple[tf.Tensor, ...]:
         with tf.GradientTape() as tape:
-            loss, plain = self._objective.minimised(batch)
+            found = self._objective.minimised(batch)
         variables = self._model.trainable_variables
-        gradients = tape.gradient(loss, variables)
+        gradients = tape.gradient(found.loss, variables)
         if self._options.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self._options.clip_norm)
         self._optimizer.apply(gradients, variables)
         useful = tf.reduce_sum(batch[features.TARGET_LENGTHS])
-        return plain.numerator, plain.denominator, useful, tf.size(batch[features.TARGETS])
+        positions = tf.size(batch[features.TARGETS])
+        return *found.plain, useful, positions, found.loss, found.z_loss
 
     def _close(self, window: "_Window", history: History, step: int) -> float:
         loss = window.close()
@@ -243,8 +278,9 @@ class _Loop:
         left = (time.monotonic() - started) / step * (self._steps - step)
         validated = [p.validation_loss for p in history.points if p.validation_loss is not None]
         validation = f"  validation {validated[-1]:.4f}" if validated else ""
+        z_loss = f"  z-loss {point.z_loss:.4f}" if point.z_loss else ""
         return (
-            f"step {step}/{self._steps}  loss {point.train_loss:.4f}{validation}  "
+            f"step {step}/{self._steps}  loss {point.train_loss:.4f}{z_loss}{validation}  "
             f"{point.useful_tokens_per_second:,.0f} useful tokens/s  {left:.0f} s left"
         )
 
@@ -256,7 +292,7 @@ class _Window:
         self._started = time.monotonic()
         self._rows: list[Sequence[tf.Tensor]] = []
         self.useful = self.positions = 0
-        self.rate = 0.0
+        self.rate = self.objective = self.z_loss = 0.0
 
     def add(self, *row: tf.Tensor) -> None:
         self._rows.append(row)
@@ -264,7 +300,8 @@ class _Window:
     def close(self) -> float:
         """The loss over the window."""
         sums = [sum(float(value) for value in column) for column in zip(*self._rows, strict=True)]
-        numerator, denominator, useful, positions = sums
+        numerator, denominator, useful, positions, objective, z_loss = sums
+        self.objective, self.z_loss = objective / len(self._rows), z_loss / len(self._rows)
         self.useful, self.positions = int(useful), int(positions)
         self.rate = useful / max(1e-9, time.monotonic() - self._started)
         return numerator / denominator if denominator else 0.0

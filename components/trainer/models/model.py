@@ -66,11 +66,18 @@ class SequenceModel(keras.Model):
 
     def projection(self) -> tuple[tf.Tensor, tf.Tensor]:
         """The last layer as float32 (kernel [D, V], bias [V]): logits = hidden . kernel + bias."""
-        if self._kernel is None:
-            kernel = tf.transpose(tf.convert_to_tensor(self.body.target_embeddings))
-        else:
-            kernel = tf.convert_to_tensor(self._kernel)
-        return tf.cast(kernel, tf.float32), tf.cast(tf.convert_to_tensor(self._bias), tf.float32)
+        kernel, bias, transposed = self.stored_projection()
+        kernel = tf.transpose(kernel) if transposed else kernel
+        return tf.cast(kernel, tf.float32), tf.cast(bias, tf.float32)
+
+    def stored_projection(self) -> tuple[tf.Tensor, tf.Tensor, bool]:
+        """(kernel, bias [V], transposed) as stored: tied, the kernel is the table [V, D], transposed.
+
+        For `linear_sequence_loss(hidden, kernel, bias, ..., transpose_kernel=transposed)`.
+        """
+        tied = self._kernel is None
+        kernel = self.body.target_embeddings if tied else self._kernel
+        return tf.convert_to_tensor(kernel), tf.convert_to_tensor(self._bias), tied
 
     def logits(self, hidden: tf.Tensor) -> tf.Tensor:
         """Hidden states [..., D] to float32 logits [..., V], whatever the compute dtype."""

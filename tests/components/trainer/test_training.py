@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from components.sequence_loss import sequence_loss
 from components.trainer import batching, training
 from components.trainer.models import build_model
 from components.trainer.request import (
@@ -64,7 +65,7 @@ def batch(request_for) -> dict[str, tf.Tensor]:
 def gradients(model, batch, loss: LossOptions) -> list[np.ndarray]:
     objective = training.Objective(model, SETTINGS, loss)
     with tf.GradientTape() as tape:
-        value, _ = objective.minimised(batch)
+        value = objective.minimised(batch).loss
     found = tape.gradient(value, model.trainable_variables)
     return [tf.convert_to_tensor(gradient).numpy() for gradient in found]
 
@@ -105,20 +106,32 @@ def test_padding_and_its_ids_change_no_gradient(model, batch) -> None:
 def test_smoothing_is_minimised_but_the_plain_loss_is_reported(model, batch) -> None:
     plain = training.Objective(model, SETTINGS, LossOptions())
     smoothed = training.Objective(model, SETTINGS, LossOptions(label_smoothing=0.2, z_loss=1e-2))
-    minimised, reported = smoothed.minimised(batch)
+    minimised, reported, z_loss = smoothed.minimised(batch)
     assert float(reported.mean) == pytest.approx(float(plain.plain(batch).mean), rel=1e-6)
     assert float(minimised) > float(reported.mean) + 1e-3
+    without_z = training.Objective(model, SETTINGS, LossOptions(label_smoothing=0.2))
+    difference = float(minimised) - float(without_z.minimised(batch).loss)
+    assert float(z_loss) == pytest.approx(difference, rel=1e-3)
+    assert float(z_loss) > 1e-2
 
 
 @pytest.mark.parametrize(
     "reduction", ["example_mean", "batch_mean", "length_mean", "nonzero_mean", "token_sum"]
 )
 def test_every_reduction_can_be_trained(model, batch, reduction: str) -> None:
-    minimised, reported = training.Objective(
-        model, SETTINGS, LossOptions(reduction=reduction)
-    ).minimised(batch)
-    assert np.isfinite(float(minimised))
-    assert float(minimised) != pytest.approx(float(reported.mean), rel=1e-4)
+    found = training.Objective(model, SETTINGS, LossOptions(reduction=reduction)).minimised(batch)
+    logits = model(training.Objective(model, SETTINGS, LossOptions()).inputs(batch), training=True)
+    on_logits = sequence_loss(
+        logits,
+        batch["targets"],
+        batch["loss_weights"],
+        reduction=reduction,
+        target_lengths=batch["target_lengths"],
+    )
+    assert float(found.loss) == pytest.approx(float(on_logits), rel=1e-6)
+    plain = training.Objective(model, SETTINGS, LossOptions()).plain(batch)
+    assert float(found.plain.mean) == pytest.approx(float(plain.mean), rel=1e-6)
+    assert float(found.loss) != pytest.approx(float(plain.mean), rel=1e-4)
 
 
 def test_training_learns_and_reports_numbers_that_do_not_depend_on_batches(request_for) -> None:

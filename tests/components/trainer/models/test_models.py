@@ -248,6 +248,9 @@ def test_projection_makes_the_logits(task, family, tied):
     kernel, bias = model.projection()
     expected = np.matmul(model.hidden(features).numpy(), kernel.numpy()) + bias.numpy()
     np.testing.assert_allclose(model(features).numpy(), expected, atol=1e-6)
+    stored, _, transposed = model.stored_projection()
+    assert transposed == tied
+    np.testing.assert_array_equal(tf.transpose(stored) if tied else stored, kernel)
     of_vocabulary = [v.path for v in model.trainable_variables if TARGET_IDS in v.shape]
     assert len(of_vocabulary) == (2 if tied else 3)  # embedding, bias, and a kernel if not tied
 
