@@ -56,7 +56,7 @@ def linear_sequence_loss(
       reduction: as in `sequence_loss_sum`: one that adds up.
       target_lengths: integer `[B]`, only for `length_mean`.
       chunk_tokens: positions that go through the projection together; None: as many as make a chunk
-        of logits of about `linear_chunks.CHUNK_ELEMENTS` elements.
+        of logits of about `linear_chunks.CHUNK_ELEMENTS` elements, and at least `FEWEST_ROWS`.
       label_smoothing, z_loss: as in `losses.CrossEntropy`; with label smoothing, a class is banned
         by its bias only.
       compute_dtype: of the matrix products; None: that of hidden, float16 as float32. With bfloat16

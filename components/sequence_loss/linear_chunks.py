@@ -27,6 +27,8 @@ import tensorflow as tf
 # added in. docs/fused_loss.md has the measurements behind both numbers.
 CHUNK_ELEMENTS = 16 * 2**20
 PIECES = 4
+# But no fewer rows: every chunk adds the whole kernel's gradient once, which its products must outweigh.
+FEWEST_ROWS = 384
 # Places in a chunk are int32, in TensorFlow's in-place kernels and so here.
 LARGEST_INDEX = 2**31 - 1
 # A target's probability below this has lost digits to underflow: its loss is taken from the logits.
@@ -40,7 +42,7 @@ class Plan:
     Attributes:
       label_smoothing, z_loss: as in `losses.CrossEntropy`.
       transpose_kernel: the kernel is `[V, D]`.
-      chunk_tokens: at most so many rows to a chunk; None: as many as `CHUNK_ELEMENTS` allows.
+      chunk_tokens: at most so many rows to a chunk; None: `CHUNK_ELEMENTS` / V, but `FEWEST_ROWS`.
       compute_dtype: of the matrix products; sums and losses are float32 (float64 for float64).
       gradient: whether to compute it.
     """

@@ -1,0 +1,1 @@
+"""Side by side with peers: every figure is a ratio of medians measured in one run."""
