@@ -110,7 +110,7 @@ def _matmul(tf: Any, dtype: str, case: Case, data: dict[str, Any]) -> tuple[list
 
 def _reference(case: Case) -> list[Any]:
     """float64 NumPy, row by row blocks: what the others are compared with."""
-    data = {key: value.astype(np.float64) for key, value in case.arrays().items()}
+    data: dict[str, Any] = {key: value.astype(np.float64) for key, value in case.arrays().items()}
     weights = data["weights"].reshape(-1)
     hidden = data["hidden"].reshape(-1, case.features)
     targets = case.arrays()["targets"].reshape(-1)

@@ -23,12 +23,12 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-# Elements of a chunk of logits [C, V], and how many pieces of that size the kernel's gradient is
-# added in. docs/fused_loss.md has the measurements behind both numbers.
+# How large a chunk of logits [C, V] is: so many elements, but at least so many rows, because every
+# chunk adds to the whole kernel's gradient once, which its products must outweigh. That sum is made
+# in pieces of at most the chunk / PIECES. docs/fused_loss.md has the measurements behind the numbers.
 CHUNK_ELEMENTS = 16 * 2**20
-PIECES = 4
-# But no fewer rows: every chunk adds the whole kernel's gradient once, which its products must outweigh.
-FEWEST_ROWS = 384
+FEWEST_ROWS = 512
+PIECES = 3
 # Places in a chunk are int32, in TensorFlow's in-place kernels and so here.
 LARGEST_INDEX = 2**31 - 1
 # A target's probability below this has lost digits to underflow: its loss is taken from the logits.
@@ -42,7 +42,7 @@ class Plan:
     Attributes:
       label_smoothing, z_loss: as in `losses.CrossEntropy`.
       transpose_kernel: the kernel is `[V, D]`.
-      chunk_tokens: at most so many rows to a chunk; None: `CHUNK_ELEMENTS` / V, but `FEWEST_ROWS`.
+      chunk_tokens: at most so many rows to a chunk; None: `CHUNK_ELEMENTS` / V, at least `FEWEST_ROWS`.
       compute_dtype: of the matrix products; sums and losses are float32 (float64 for float64).
       gradient: whether to compute it.
     """
@@ -70,12 +70,14 @@ class Plan:
 
     def most_rows(self, classes: tf.Tensor | int) -> tf.Tensor | int:
         """C: rows of the largest chunk, for V classes."""
-        elements, rows = CHUNK_ELEMENTS, LARGEST_INDEX
-        if self.chunk_tokens is not None:
-            elements, rows = LARGEST_INDEX, min(int(self.chunk_tokens), LARGEST_INDEX)
-        if isinstance(classes, int):
-            return min(rows, max(1, elements // max(1, classes)))
-        return tf.minimum(rows, tf.maximum(1, elements // tf.maximum(1, classes)))
+        known = isinstance(classes, int)
+        larger, smaller = (max, min) if known else (tf.maximum, tf.minimum)
+        classes = larger(1, classes)
+        if self.chunk_tokens is None:
+            rows = larger(FEWEST_ROWS, CHUNK_ELEMENTS // classes)
+        else:
+            rows = min(int(self.chunk_tokens), LARGEST_INDEX)
+        return larger(1, smaller(rows, LARGEST_INDEX // classes))
 
 
 class Rows(NamedTuple):
