@@ -129,7 +129,7 @@ def linear_sequence_loss_parts(
     coefficients = _coefficients(batch, reduction)
     weighted = _weighted_losses(batch, plan)
     numerator, plain, z_term = weighted(batch.hidden, batch.kernel, batch.bias, coefficients)
-    return _parts(batch, reduction, numerator, tf.stop_gradient(plain), tf.stop_gradient(z_term))
+    return _parts(batch, reduction, numerator, plain, z_term)
 
 
 def _coefficients(batch: Batch, reduction: str) -> tf.Tensor:
@@ -137,11 +137,11 @@ def _coefficients(batch: Batch, reduction: str) -> tf.Tensor:
 
     Every numerator is linear in the losses, so c depends on the weights only and numerator = sum c l.
     """
-    ones = tf.ones_like(batch.weights)
-    with tf.GradientTape() as tape:
-        tape.watch(ones)
-        numerator = reductions.SUMS[reduction](ones, batch.weights, batch.lengths).numerator
-    return tape.gradient(numerator, ones)
+    if reduction != "example_mean":
+        return batch.weights
+    totals = tf.reduce_sum(batch.weights, axis=1, keepdims=True)  # [B, 1]
+    counted = tf.cast(totals > 0, totals.dtype)
+    return counted * tf.math.divide_no_nan(batch.weights, totals)
 
 
 def _parts(
@@ -149,13 +149,15 @@ def _parts(
 ) -> LossParts:
     """The sums of the batch, from the numerator of what is minimised and the losses `[B, T]`."""
 
-    def constant(token_losses: tf.Tensor) -> LossSum:
-        loss = reductions.SUMS[reduction](token_losses, batch.weights, batch.lengths)
-        return LossSum(*(x if x is None else tf.stop_gradient(x) for x in loss))
+    def summed(token_losses: tf.Tensor) -> LossSum:
+        return reductions.SUMS[reduction](token_losses, batch.weights, batch.lengths)
 
-    shown = constant(plain)
-    denominator = reductions.SUMS[reduction](plain, batch.weights, batch.lengths).denominator
-    return LossParts(LossSum(numerator, denominator), shown, constant(z_term))
+    shown = summed(plain)
+    return LossParts(
+        total=LossSum(numerator, shown.denominator),
+        plain=shown.map(tf.stop_gradient),
+        z_loss=summed(z_term).map(tf.stop_gradient),
+    )
 
 
 class _Values(NamedTuple):
@@ -239,7 +241,7 @@ def _run(batch: Batch, inputs: Sequence[tf.Tensor], plan: Plan) -> Result:
         hidden=tf.reshape(hidden, [-1, tf.shape(hidden)[2]]),
         targets=tf.reshape(batch.targets, [-1]),
         coefficients=tf.reshape(coefficients, [-1]),
-        live=tf.reshape(batch.weights != 0, [-1]),
+        live=tf.reshape(tf.not_equal(batch.weights, 0), [-1]),
     )
     cast = tf.cast(kernel, plan.compute_dtype)
     projection = Projection(cast, tf.cast(bias[0], plan.compute_dtype) if bias else None)
@@ -301,7 +303,7 @@ def _scaled(
 def _on_logits(inputs: Sequence[tf.Tensor], batch: Batch, plan: Plan) -> tf.Tensor:
     """sum c l by way of the logits, differentiable any number of times."""
     hidden, kernel, *bias, coefficients = inputs
-    live = batch.weights != 0
+    live = tf.not_equal(batch.weights, 0)
     # The kernel's gradient is hidden' g, and 0 * NaN is NaN.
     hidden = tf.where(live[..., tf.newaxis], hidden, tf.zeros([], hidden.dtype))
     projection = Projection(tf.cast(kernel, plan.compute_dtype), None)

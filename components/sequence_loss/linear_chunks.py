@@ -18,17 +18,19 @@ section 3.2); that padding leaves before the product, and the bounded temporarie
 """
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 # How large a chunk of logits [C, V] is: so many elements, but at least so many rows, because every
 # chunk adds to the whole kernel's gradient once, which its products must outweigh. That sum is made
-# in pieces of at most the chunk / PIECES. docs/fused_loss.md has the measurements behind the numbers.
+# in pieces of at most the chunk / PIECES, though not in too many: each is a part of the graph.
+# docs/fused_loss.md has the measurements behind the numbers.
 CHUNK_ELEMENTS = 16 * 2**20
 FEWEST_ROWS = 512
 PIECES = 3
+MOST_PIECES = 64
 # Places in a chunk are int32, in TensorFlow's in-place kernels and so here.
 LARGEST_INDEX = 2**31 - 1
 # A target's probability below this has lost digits to underflow: its loss is taken from the logits.
@@ -132,7 +134,7 @@ def uniform(projection: Projection, plan: Plan) -> Smoothing:
         bias = tf.zeros([classes], plan.sum_dtype)
     else:
         bias = tf.cast(projection.bias, plan.sum_dtype)
-    allowed = tf.cast(bias != -float("inf"), plan.sum_dtype)
+    allowed = tf.cast(tf.not_equal(bias, -float("inf")), plan.sum_dtype)
     share = tf.math.divide_no_nan(allowed, tf.reduce_sum(allowed))
     column = tf.linalg.matvec(kernel, share, transpose_a=plan.transpose_kernel)
     return Smoothing(share, column, tf.reduce_sum(tf.math.multiply_no_nan(bias, share)))
@@ -171,7 +173,7 @@ class Sums(NamedTuple):
     plain: tf.Tensor  # [N, 1]
     log_normaliser: tf.Tensor  # [N, 1]
     d_hidden: tf.Tensor  # [N, D]
-    d_kernel: tf.Tensor  # [tiles, elements of a tile]
+    d_kernel: tf.Tensor  # [pieces, elements of a piece]
     d_bias: tf.Tensor  # [1, V]
 
 
@@ -182,13 +184,13 @@ def _empty(rows: Rows, projection: Projection, plan: Plan) -> Sums:
         return tf.raw_ops.Empty(shape=[height, width], dtype=plan.sum_dtype, init=True)
 
     count, width = tf.unstack(tf.shape(rows.hidden))
-    tiles = _tiles(projection.kernel, plan)
+    pieces, height = _pieces(projection.kernel, plan)
     wanted = int(plan.gradient)
     return Sums(
         plain=zeros(count, 1),
         log_normaliser=zeros(count, 1),
         d_hidden=zeros(count * wanted, width),
-        d_kernel=zeros(tiles * wanted, tf.size(projection.kernel) // tiles),
+        d_kernel=zeros(pieces * wanted, height * tf.shape(projection.kernel)[1]),
         d_bias=zeros(0 if projection.bias is None else wanted, _classes(projection, plan)),
     )
 
@@ -200,20 +202,22 @@ def _classes(projection: Projection, plan: Plan) -> tf.Tensor | int:
     return tf.shape(projection.kernel)[axis] if known is None else known
 
 
-def _tiles(kernel: tf.Tensor, plan: Plan) -> int:
-    """How many pieces of the kernel's gradient are computed at a time, along its first axis.
+def _pieces(kernel: tf.Tensor, plan: Plan) -> tuple[int, Any]:
+    """(how many, rows of each) pieces of the kernel's gradient, along its first axis.
 
     The product (c h)' g needs room of its own before it is added. No piece is larger than the
     chunk of logits / PIECES, so that what is needed beyond the weights and their gradient does not
-    grow with V.
+    grow with V. Where the rows do not divide (a prime V, tied), the last piece is filled up.
     """
     if not kernel.shape.is_fully_defined():
-        return 1
+        return 1, tf.shape(kernel)[0]
     height, width = kernel.shape
     classes = height if plan.transpose_kernel else width
     room = max(1, int(plan.most_rows(classes))) * classes
-    least = max(1, -(-PIECES * height * width // room))
-    return next((n for n in range(least, height) if height % n == 0), max(1, height))
+    least = max(1, min(height, MOST_PIECES, -(-PIECES * height * width // room)))
+    even = [count for count in range(least, 2 * least) if height % count == 0]
+    rows = -(-height // (even[0] if even else least))
+    return max(1, -(-height // max(1, rows))), rows
 
 
 def _step(
@@ -276,7 +280,9 @@ def _losses(hidden: tf.Tensor, targets: tf.Tensor, projection: Projection, plan:
     places = tf.range(tf.size(targets)) * _classes(projection, plan)
     flat = places + tf.cast(targets, tf.int32)  # [C]
     logit = tf.cast(tf.gather(tf.reshape(logits, [-1]), flat), plan.sum_dtype)
-    with tf.control_dependencies([logit]):  # then nobody else reads them: in their place
+    with tf.control_dependencies(
+        [tf.reduce_max(logit)]
+    ):  # then nobody else reads them: in their place
         probabilities = tf.nn.softmax(logits)
     hit = tf.cast(tf.gather(tf.reshape(probabilities, [-1]), flat), plan.sum_dtype)
     if plan.compute_dtype == tf.bfloat16:
@@ -336,14 +342,15 @@ def _add_kernel_gradient(
 ) -> tf.Tensor:
     """`total` plus (c h)' g, piece by piece along the kernel's first axis."""
     left, right = (gradient, weighted) if plan.transpose_kernel else (weighted, gradient)
-    tiles = _tiles(projection.kernel, plan)
-    height = tf.shape(left)[1] // tiles
-    for tile in range(tiles):
+    pieces, height = _pieces(projection.kernel, plan)
+    for number in range(pieces):
         with tf.control_dependencies([total]):  # one piece's room at a time
-            piece = left if tiles == 1 else left[:, tile * height : (tile + 1) * height]
+            piece = left if pieces == 1 else left[:, number * height : (number + 1) * height]
             product = tf.matmul(piece, right, transpose_a=True)
+        if pieces > 1 and (number + 1) * height > projection.kernel.shape[0]:
+            product = tf.pad(product, [[0, height - tf.shape(product)[0]], [0, 0]])
         product = tf.cast(tf.reshape(product, [1, -1]), plan.sum_dtype)
-        total = tf.raw_ops.InplaceAdd(x=total, i=[tile], v=product)
+        total = tf.raw_ops.InplaceAdd(x=total, i=[number], v=product)
     return total
 
 
@@ -369,7 +376,8 @@ def finish(
     d_hidden = d_kernel = d_bias = None
     if plan.gradient:
         d_hidden = state.d_hidden
-        d_kernel = tf.reshape(state.d_kernel, tf.shape(projection.kernel))
+        height, width = tf.unstack(tf.shape(projection.kernel))
+        d_kernel = tf.reshape(tf.reshape(state.d_kernel, [-1])[: height * width], [height, width])
         d_bias = None if projection.bias is None else state.d_bias[0]
     result = Result(plain, log_normaliser, tf.zeros_like(plain), d_hidden, d_kernel, d_bias)
     return result if smoothing is None else _smoothed(result, rows, smoothing, plan)

@@ -26,6 +26,7 @@ from linear_cases import (
 )
 
 from components.sequence_loss import (
+    linear_chunks,
     linear_sequence_loss,
     linear_sequence_loss_parts,
     sequence_loss_parts,
@@ -305,3 +306,58 @@ def test_forward_only(reduction):
     logits = hidden @ kernel + bias
     expected = sequence_loss_sum(logits, targets, weights, **options).mean
     assert forward.mean.numpy() == pytest.approx(expected.numpy(), rel=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("classes", "features", "transpose", "chunk"),
+    [(1009, 31, True, 1), (509, 131, True, 3), (97, 101, False, 8)],
+)
+def test_a_kernel_whose_rows_divide_into_no_pieces(classes, features, transpose, chunk):
+    """Prime sizes: few pieces, the last one filled up, none of it in the gradient."""
+    batch = case(3, classes=classes, features=features, scale=0.2)
+    kernel = tf.constant(batch.kernel.T if transpose else batch.kernel, tf.float64)
+    plan = linear_chunks.Plan(
+        label_smoothing=0.0,
+        z_loss=0.0,
+        transpose_kernel=transpose,
+        chunk_tokens=chunk,
+        compute_dtype=tf.float64,
+        gradient=True,
+    )
+    pieces, rows = linear_chunks._pieces(kernel, plan)
+    assert 1 < pieces <= linear_chunks.MOST_PIECES
+    assert pieces * rows > kernel.shape[0] > (pieces - 1) * rows
+    hidden = tf.constant(batch.hidden, tf.float64)
+    targets, weights = batch.targets, tf.constant(batch.weights, tf.float64)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch([hidden, kernel])
+        options = {"transpose_kernel": transpose, "chunk_tokens": chunk}
+        found = linear_sequence_loss(hidden, kernel, None, targets, weights, **options).mean
+        logits = tf.matmul(hidden, kernel, transpose_b=transpose)
+        wanted = sequence_loss_sum(logits, targets, weights).mean
+    for value in (hidden, kernel):
+        got, want = tape.gradient(found, value), tape.gradient(wanted, value)
+        np.testing.assert_allclose(got, want, rtol=0, atol=1e-13 * np.abs(want).max())
+
+
+@pytest.mark.parametrize("reduction", ["token_mean", "example_mean"])
+def test_recomputed_gradients(reduction):
+    """`tf.recompute_grad` runs the loss where no tape records."""
+    batch = case(1)
+    values = [tf.constant(x, tf.float64) for x in (batch.hidden, batch.kernel)]
+
+    def loss(hidden, kernel):
+        weights = tf.constant(batch.weights)
+        sums = linear_sequence_loss(
+            hidden, kernel, None, batch.targets, weights, reduction=reduction
+        )
+        return sums.mean
+
+    gradients = []
+    for function in (loss, tf.recompute_grad(loss)):
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            value = function(*values)
+        gradients.append(tape.gradient(value, values))
+    for plain, recomputed in zip(*gradients, strict=True):
+        np.testing.assert_allclose(plain, recomputed, rtol=1e-12)
