@@ -257,18 +257,29 @@ def verdicts(record: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
     return [(what, asked, form.format(got), holds) for what, asked, got, holds, form in rows]
 
 
-def machine() -> dict[str, Any]:
+def machine(torch_python: str | None) -> dict[str, Any]:
     """What the figures belong to."""
     info = pathlib.Path("/proc/cpuinfo")
-    flags = info.read_text().split() if info.exists() else []
+    lines = info.read_text().splitlines() if info.exists() else []
+    model = next((line.partition(":")[2].strip() for line in lines if "model name" in line), "")
+    flags = next((line.split() for line in lines if line.startswith("flags")), [])
     packages = ("tensorflow", "keras", "numpy")
     return {
         "python": platform.python_version(),
-        "processor": platform.processor() or platform.machine(),
+        "processor": model or platform.machine(),
         "cores": os.cpu_count(),
         "has": [f for f in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f in flags],
         **{package: importlib.metadata.version(package) for package in packages},
+        "torch": _torch_version(torch_python) if torch_python else "not installed",
     }
+
+
+def _torch_version(python: str) -> str:
+    command = [python, "-c", "import torch; print(torch.__version__)"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    if found.returncode:
+        raise SystemExit(f"bench: {python} cannot import torch: {found.stderr.strip()[-200:]}")
+    return found.stdout.strip()
 
 
 def main() -> int:
@@ -280,7 +291,7 @@ def main() -> int:
     chosen = parser.parse_args()
     has_torch = importlib.util.find_spec("torch") is not None
     torch_python = chosen.torch_python or (sys.executable if has_torch else None)
-    record: dict[str, Any] = {"machine": machine(), "torch": torch_python is not None}
+    record: dict[str, Any] = {"machine": machine(torch_python)}
     print(", ".join(f"{key} {value}" for key, value in record["machine"].items()))
     if chosen.chunks:
         record["chunks"] = chunk_sizes(chosen.repeats)
@@ -295,7 +306,7 @@ def main() -> int:
     path = pathlib.Path(chosen.json)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=1) + "\n")
-    print(f"\nrecord: {path}" + ("" if torch_python else "; PyTorch is not installed: left out"))
+    print(f"\nrecord: {path}" + ("" if torch_python else "; PyTorch is left out: not installed"))
     return 0
 
 
