@@ -1,13 +1,16 @@
 """The calls of a function of the catalogue: which arguments they give, where they are."""
 
+import dataclasses
+
 import libcst as cst
 
-from pipeline.migrate import tensors
+from pipeline.migrate import tensors, weighted
 from pipeline.migrate.catalogue import FUNCTIONS, Family, Function
 from pipeline.migrate.names import Reference
-from pipeline.migrate.values import Given, Loss, LossCall, Maker, Stage, Thing, Value
+from pipeline.migrate.values import Given, Loss, LossCall, Maker, Named, Stage, Thing, Value
 
 _KERAS_OPTIONS = ("axis", "reduction", "name", "dtype")
+_NEW_AXIS = ("None", "tf.newaxis", "np.newaxis")
 _BY_NAME = {name.rpartition(".")[2]: name for name in FUNCTIONS if name.startswith("keras.losses")}
 
 
@@ -38,12 +41,12 @@ def _accepts(function: Function, name: str) -> bool:
     return function.keras and name in _KERAS_OPTIONS
 
 
-def named_loss(node: cst.BaseExpression) -> Reference | None:
-    """Keras's loss that a string names."""
-    if not isinstance(node, cst.SimpleString):
-        return None
-    value = node.evaluated_value
-    name = _BY_NAME.get(value if isinstance(value, str) else "")
+def named_loss(node: cst.BaseExpression, value: Value | None = None) -> Reference | None:
+    """Keras's loss that a string names, or a name that holds such a string."""
+    if isinstance(value, Named):
+        return value.reference
+    value = value if isinstance(value, Thing) else tensors.of_display(node)
+    name = _BY_NAME.get((value and value.string) or "")
     return Reference(FUNCTIONS[name], node, certain=True) if name else None
 
 
@@ -54,7 +57,12 @@ def result(call: LossCall, index: int, tape: cst.With | None) -> Value | None:
         return Maker(index)
     if family is Family.BUCKETS:
         return None
+    if family is Family.LOSSES:
+        done = weighted.reduction(call.given) not in (None, "none")
+        return Loss(call=index, stage=Stage.DONE if done else Stage.OTHER, tape=tape)
     weights = call.things.get("weights")
+    if family is Family.TOKENS:
+        return token_losses(call, index, tape, None)
     stage = _stage(call)
     return Loss(
         call=index,
@@ -64,10 +72,18 @@ def result(call: LossCall, index: int, tape: cst.With | None) -> Value | None:
     )
 
 
+def token_losses(call: LossCall, index: int, tape: cst.With | None, weights: Thing | None) -> Loss:
+    """Losses that are not reduced, of all tokens or of those that a mask picked."""
+    if call.picked is None:
+        return Loss(call=index, stage=Stage.TOKENS, tape=tape, weights=weights)
+    mask = call.picked.mask
+    if weights is not None:
+        mask = dataclasses.replace(mask, kind="product")
+    return Loss(call=index, stage=Stage.MASKED, tape=tape, weights=mask)
+
+
 def _stage(call: LossCall) -> Stage:
     family, given = call.function.family, call.given
-    if family is Family.TOKENS:
-        return Stage.TOKENS
     if family is Family.BY_EXAMPLE:
         return Stage.TOKENS if call.one_step else Stage.ROWS
     if family is Family.LEGACY:
@@ -96,11 +112,37 @@ def kept(call: LossCall) -> bool:
     rank = call.things.get("y_pred", Thing(text="", root="")).rank
     if call.function.family is Family.KERAS_CLASS and call.how == "call":
         return not (call.called and unreduced(call))
+    if call.function.family is Family.LOSSES:
+        logits = call.things.get("logits")
+        return weighted.has_weights(call.given) and (logits is None or logits.rank != 2)
     if call.function.family is not Family.TOKENS or call.how == "compile":
         return True
-    if call.function.keras or call.how == "object":
-        return rank != 2
-    return any(use.weights is not None for use in call.uses)
+    if call.picked is not None:
+        return True
+    if (call.function.keras or call.how == "object") and rank != 2:
+        return True
+    return masked_logits(call) is not None or any(use.weights is not None for use in call.uses)
+
+
+def masked_logits(call: LossCall) -> tuple[str, str] | None:
+    """Code of logits and mask, of `logits * mask[..., None]` given as logits."""
+    node = call.given.nodes.get("y_pred", call.given.nodes.get("logits"))
+    options = call.maker.given if call.maker else call.given
+    logits = not call.function.keras or options.flag("from_logits", False) is True
+    if not (
+        logits
+        and call.function.family is Family.TOKENS
+        and isinstance(node, cst.BinaryOperation)
+        and isinstance(node.operator, cst.Multiply)
+    ):
+        return None
+    for one, two in ((node.left, node.right), (node.right, node.left)):
+        if not isinstance(two, cst.Subscript):
+            continue
+        last = two.slice[-1].slice
+        if isinstance(last, cst.Index) and tensors.code(last.value) in _NEW_AXIS:
+            return tensors.code(one), tensors.code(two.value)
+    return None
 
 
 def unreduced(call: LossCall) -> bool:

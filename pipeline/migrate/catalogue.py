@@ -19,6 +19,8 @@ class Family(enum.Enum):
     BUCKETS = "buckets"
     TOKENS = "token losses"
     KERAS_CLASS = "keras class"
+    LOSSES = "tf.losses"
+    WEIGHTED = "tf.losses of token losses"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -147,6 +149,32 @@ def _softmax() -> dict[str, Function]:
     }
 
 
+def _losses() -> dict[str, Function]:
+    """TensorFlow 1's `tf.losses`; a function of the catalogue only with weights."""
+    last = ("scope", "loss_collection", "reduction")
+    return {
+        f"tensorflow.losses.{name}": Function(
+            name=f"tf.losses.{name}",
+            family=Family.LOSSES,
+            truth="TF 1, and tf.compat.v1.losses in TF 2; what follows holds if logits are"
+            " [B, T, V] and weights [B, T]",
+            parameters=(*parameters, *last),
+        )
+        for name, parameters in (
+            ("sparse_softmax_cross_entropy", ("labels", "logits", "weights")),
+            ("softmax_cross_entropy", ("onehot_labels", "logits", "weights", "label_smoothing")),
+        )
+    }
+
+
+# Not looked for by itself: it reduces the token losses of another call.
+COMPUTE_WEIGHTED = Function(
+    name="tf.losses.compute_weighted_loss",
+    family=Family.WEIGHTED,
+    truth="TF 1, and tf.compat.v1.losses in TF 2",
+    parameters=("losses", "weights", "scope", "loss_collection", "reduction"),
+)
+
 FUNCTIONS: dict[str, Function] = {
     "tensorflow.contrib.seq2seq.sequence_loss": Function(
         name="tf.contrib.seq2seq.sequence_loss",
@@ -197,6 +225,7 @@ FUNCTIONS: dict[str, Function] = {
     **_legacy("tensorflow.nn.seq2seq", "up to TF 0.12; in TF 1 tf.contrib.legacy_seq2seq"),
     **_keras(),
     **_softmax(),
+    **_losses(),
 }
 
 # Deep paths and second names, replaced until nothing changes.
@@ -207,6 +236,10 @@ _PREFIXES = (
     ("tensorflow.python.keras.", "keras."),
     ("tensorflow.keras.", "keras."),
     ("tf_keras.", "keras."),
+    *(
+        (f"tensorflow.losses.{start}", f"keras.losses.{start}")
+        for start in ("Sparse", "sparse_c", "Categorical", "categorical", "get", "Loss")
+    ),
     ("keras.api.", "keras."),
     ("keras.src.", "keras."),
     ("keras.losses.losses.", "keras.losses."),

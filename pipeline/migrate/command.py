@@ -7,7 +7,7 @@ import sys
 import tempfile
 import textwrap
 
-from pipeline.migrate import rewrite
+from pipeline.migrate import equivalents, rewrite
 from pipeline.migrate.equivalents import Line
 from pipeline.migrate.findings import Examined, Finding, examine
 from pipeline.migrate.sources import read
@@ -32,7 +32,8 @@ def migrate(paths: list[str], *, write: bool, diff: bool) -> int:
             print(_new(finding, seen), end="\n\n")
     _diff(results) if diff else None
     written = _write(results, problems) if write else 0
-    _summary(results, found.files, write=write, written=written)
+    unread = {each.source.path for each in results if each.problem and each.source.encoding}
+    _summary(results, found.files - len(unread), write=write, written=written)
     sys.stdout.flush()
     for problem in problems:
         print(f"tokenline: {problem}", file=sys.stderr)
@@ -62,7 +63,9 @@ def shown(finding: Finding) -> list[str]:
     elif call.maker is not None:
         head += f", made in line {call.maker.line}"
     lines = [head, *_field("really", call.function.truth)]
-    lines += _field("result", f"{outcome.shape}  {outcome.formula}")
+    raises = outcome.refused is None and finding.ours.none == equivalents.RAISES
+    meant = "none, it raises; meant: " if raises else ""
+    lines += _field("result", f"{meant}{outcome.shape}  {outcome.formula}")
     for line, text in finding.then:
         lines += _field("then", f"line {line}: {text}")
     for problem in finding.problems:

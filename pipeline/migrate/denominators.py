@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 
+from pipeline.migrate import weighted
 from pipeline.migrate.catalogue import FLAGS, Family
 from pipeline.migrate.values import Given, Kind, LossCall, Use
 
@@ -49,8 +50,16 @@ def outcome(call: LossCall) -> Outcome:
         return _depending(_flags(given, _FUNCTION_DEFAULTS)[:1], by_example)
     if family is Family.BUCKETS:
         return _depending([_flag(given, "per_example_loss", False)], _buckets)
+    if family is Family.LOSSES:
+        return _losses(given)
     if family is Family.KERAS_CLASS or call.how == "compile":
+        if call.called and len(call.used(Kind.PICKED)) == call.called:
+            return Outcome(
+                "scalar", "sum(w*loss) / number of unmasked tokens: it is given no others"
+            )
         return _keras(given)
+    if call.picked is not None:
+        return Outcome("[n]", "loss of the n tokens that the mask picked, not reduced")
     return Outcome("[B, T]", "loss, not reduced", "none")
 
 
@@ -101,6 +110,11 @@ def then(use: Use) -> str | None:
         Kind.MEAN_TIME: f"mean over time: {weighted.replace('sum', 'sum_t')} / T, pads are in T",
         Kind.MASKED_MEAN: "sum(loss) / number of unmasked tokens: contrib's sequence_loss, not by_example",
         Kind.OVER_WEIGHTS: "sum(w*loss) / sum(w): contrib's sequence_loss, not by_example",
+        Kind.OVER_NONZERO: "sum(w*loss) / count_nonzero(w)",
+        Kind.COLUMNS_OVER_WEIGHTS: "sum(w*loss) / sum(w), both over the first axis: [T]; [B] if the"
+        " tensors are time-major",
+        Kind.COLUMN_SUM: f"{weighted} over the first axis, not divided",
+        Kind.COLUMNS_MEAN: "mean of that: every step (time-major: every sequence) one vote",
         Kind.OVER_LENGTHS: f"sum(w*loss) / {use.divisor}: by the lengths, not by the weights",
         Kind.OVER_OTHER: f"the sum divided by {use.divisor}",
         Kind.ROWS_OVER_WEIGHTS: "sum_t(w*loss) / sum_t(w): [B]",
@@ -179,6 +193,23 @@ def _named(flags: list[bool | str], values: dict[str, bool]) -> list[bool]:
 def _buckets(flags: list[bool]) -> Outcome:
     inner = by_example([True]) if flags[0] else legacy([True, True])
     return dataclasses.replace(inner, formula=f"for each bucket: {inner.formula}", reduction=None)
+
+
+def _losses(given: Given) -> Outcome:
+    """`tf.losses` by its reduction."""
+    name = weighted.reduction(given)
+    formulas = {
+        "nonzero_mean": "sum(w*loss) / count_nonzero(w)",
+        "token_mean": "sum(w*loss) / sum(w)",
+        "token_sum": "sum(w*loss), not divided",
+        "none": "w*loss, not reduced",
+    }
+    if name is None:
+        unknown = given.code.get("reduction", given.unknown or "")
+        return Outcome("depends", f"depends on `{unknown}`", unknown=(unknown,))
+    if name == "all":
+        return Outcome("scalar", "sum(w*loss) / (B*T): pads are in the divisor")
+    return Outcome("[B, T]" if name == "none" else "scalar", formulas[name], name)
 
 
 def _keras(given: Given) -> Outcome:

@@ -1,16 +1,23 @@
 """The same number from our API, as a line of code with the arguments of the call."""
 
 import dataclasses
+from collections.abc import Callable
 
 import libcst as cst
 
 from pipeline.migrate import tensors
+from pipeline.migrate.calls import masked_logits
 from pipeline.migrate.catalogue import FLAGS, Family
 from pipeline.migrate.denominators import Outcome, reductions
+from pipeline.migrate.inputs import is_number
 from pipeline.migrate.values import Kind, LossCall, Thing, Use
 from pipeline.migrate.verdicts import Problem
 
-_RAISES = {"arguments", "flags", "weights-none", "bool-weights"}
+RAISES = "the original raises"
+_RAISES = {
+    *("arguments", "flags", "weights-none", "number-weights", "bool-weights", "int-weights"),
+    *("not-tensors", "one-hot", "rank"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +49,10 @@ def equivalents(call: LossCall, outcome: Outcome, found: list[Problem], tf: str)
     if call.how == "mention":
         return _mentioned(call)
     if any(problem.code in _RAISES for problem in found):
-        return Equivalents(none="the original raises", better=_better(call, outcome, tf))
+        better = None if "rank" in {p.code for p in found} else _better(call, outcome, tf)
+        return Equivalents(none=RAISES, better=better)
+    if family is Family.LOSSES:
+        return _weighted(call, outcome)
     if family is Family.TOKENS and call.how != "compile":
         return _token_losses(call, tf)
     if family is Family.KERAS_CLASS or call.how == "compile":
@@ -118,8 +128,10 @@ def _better(call: LossCall, outcome: Outcome, tf: str) -> Line | None:
     tensors_given = any(call.things[n].kind == "tensor" for n in names if n in call.things)
     stack = call.function.lists and call.function.exists and not tensors_given
     parts = [_tensor(call, name, tf, stack=stack) for name in names]
-    if given.code["weights"] == "None":
+    if given.code["weights"] in ("None", "1", "1.0"):
         parts.pop()
+    elif is_number(given.code["weights"]):
+        return None
     rest = _custom(call)
 
     def line(reduction: str, remark: str = "", around: str = "{}") -> Line:
@@ -193,6 +205,28 @@ def _addons_class(call: LossCall, outcome: Outcome) -> Equivalents:
     return Equivalents(Line(code))
 
 
+def _weighted(call: LossCall, outcome: Outcome) -> Equivalents:
+    """`tf.losses` with weights of each token."""
+    given = call.given.code
+    targets = given.get("labels", given.get("onehot_labels"))
+    if call.given.unknown or outcome.unknown or targets is None or "logits" not in given:
+        return Equivalents(none="its arguments are not known")
+    base = [given["logits"], targets, given["weights"]]
+    rest = []
+    if given.get("label_smoothing", "0") not in ("0", "0.0"):
+        rest.append(f"label_smoothing={given['label_smoothing']}")
+
+    def line(reduction: str, remark: str = "") -> Line:
+        arguments = ", ".join([*base, f'reduction="{reduction}"', *rest])
+        return Line(f"sequence_loss({arguments})", remark)
+
+    better = line("token_mean", "sum(w*loss) / sum(w)")
+    if outcome.reduction is None:
+        return Equivalents(none="no reduction of ours divides by B*T", better=better)
+    same = line(outcome.reduction, "weights broadcast to [B, T] first, ours take [B, T] only")
+    return Equivalents(same, None if outcome.reduction == "token_mean" else better)
+
+
 def _keras_class(call: LossCall, outcome: Outcome) -> Equivalents:
     given = call.given
     if given.unknown or outcome.unknown:
@@ -200,6 +234,9 @@ def _keras_class(call: LossCall, outcome: Outcome) -> Equivalents:
     options = _keras_options(given.code)
     if options is None:
         return Equivalents(none="ignore_class and axis have no counterpart: give weights")
+    if call.used(Kind.PICKED):
+        better = Line(f"SequenceLoss({', '.join(options)})", "the mask as sample_weight")
+        return Equivalents(none="ours takes the tensors before the mask", better=better)
     if outcome.reduction is not None:
         arguments = ", ".join([f'reduction="{outcome.reduction}"', *options])
         return Equivalents(Line(f"SequenceLoss({arguments})"))
@@ -235,20 +272,40 @@ def _token_losses(call: LossCall, tf: str) -> Equivalents:
     flattened = any(thing.flattened or thing.rank == 2 for thing in _predictions(call))
     if flattened:
         return Equivalents(none="the flattened tokens: give it the tensors [B, T, V] and [B, T]")
+    if call.picked is not None:
+        logits, targets = call.picked.logits, call.picked.targets
+    if logits is None or targets is None:
+        return Equivalents(none="the masked tokens: give it the tensors before the mask, and it")
     steps = reductions(call)
+    by_logits = masked_logits(call)
+    if by_logits is not None:
+        whole, mask = by_logits
+        arguments = ", ".join([whole, targets, mask, 'reduction="token_mean"', *options])
+        better = Line(
+            f"sequence_loss({arguments})", "sum(w*loss) / sum(w), with the mask as weights"
+        )
+        return Equivalents(none="masked tokens count in it", better=better)
     last = next((use for use in reversed(steps) if use.weights is not None), None)
     weights = last.weights if last else call.things.get("sample_weight")
+    if call.picked is not None and last is None:
+        weights = call.picked.mask
     if isinstance(weights, Thing) and weights.kind == "product":
         return Equivalents(none="two weights: multiply them and give their product")
     base = [logits, targets, *([weights.text] if isinstance(weights, Thing) else [])]
+    sparse = "sparse" in call.function.name.lower()
+    axes = (", [1, 0, 2]", "" if sparse else ", [1, 0, 2]", "")
 
-    def loss(reduction: str) -> str:
-        arguments = ", ".join([*base, f'reduction="{reduction}"', *options])
+    def loss(reduction: str, around: Callable[[str, str], str] | None = None) -> str:
+        given = base if around is None else map(around, base, axes)
+        arguments = ", ".join([*given, f'reduction="{reduction}"', *options])
         return f"sequence_loss({arguments})"
 
     clipped = (
         "where probabilities sum to 1 and exceed 1e-7" if "from_logits=False" in options else ""
     )
+    if not steps and call.picked is not None:
+        better = Line(loss("token_mean"), "sum(w*loss) / sum(w)")
+        return Equivalents(none="ours keep [B, T]: 0 where masked", better=better)
     if not steps:
         plain = Line(f"token_cross_entropy({', '.join([logits, targets, *options])})", clipped)
         if weights is not None:
@@ -266,14 +323,19 @@ def _predictions(call: LossCall) -> list[Thing]:
 def _reduced(steps: list[Use], loss, tf: str, clipped: str) -> Equivalents:  # type: ignore[no-untyped-def]
     kinds, last = [use.kind for use in steps], steps[-1]
     zero = "up to the epsilon" if last.safe else "0, not NaN, when all is masked"
+    if last.weights is not None and last.weights.normalised:
+        zero = ""
     token_mean = Line(loss("token_mean"), "sum(w*loss) / sum(w)")
     divided = f"{loss('token_sum')} / {last.divisor and tensors.grouped(last.divisor)}"
     if last.no_nan:
         divided = f"{tf}.math.divide_no_nan({loss('token_sum')}, {last.divisor})"
     of_none = f"{tf}.reduce_mean({loss('none')})"
+    swapped = loss("per_example", lambda text, axes: f"{tf}.transpose({text}{axes})")
     table: dict[tuple[Kind, ...], tuple[str, str, Line | None]] = {
+        (Kind.COLUMNS_OVER_WEIGHTS,): (swapped, "0, not NaN, where all is masked", token_mean),
         (Kind.MASKED_MEAN,): (loss("token_mean"), zero, None),
         (Kind.OVER_WEIGHTS,): (loss("token_mean"), zero, None),
+        (Kind.OVER_NONZERO,): (loss("nonzero_mean"), "", token_mean),
         (Kind.SUM,): (loss("token_sum"), "", token_mean),
         (Kind.ROW_SUM,): (loss("per_example_sum"), "", None),
         (Kind.ROW_SUMS_MEAN,): (loss("batch_mean"), "", token_mean),
@@ -298,6 +360,6 @@ def _reduced(steps: list[Use], loss, tf: str, clipped: str) -> Equivalents:  # t
         ),
     }
     if tuple(kinds) not in table:
-        return Equivalents(none="reduced in more than one way", better=token_mean)
+        return Equivalents(none="nothing of ours reduces so", better=token_mean)
     code, remark, better = table[tuple(kinds)]
     return Equivalents(Line(code, "; ".join(filter(None, (remark, clipped)))), better)

@@ -6,12 +6,24 @@ from typing import Any
 
 import libcst as cst
 
-from pipeline.migrate import calls, tensors
+from pipeline.migrate import calls, picked, tensors, weighted
+from pipeline.migrate.catalogue import COMPUTE_WEIGHTED, Family
 from pipeline.migrate.denominators import CALLS
 from pipeline.migrate.names import Names, Reference
 from pipeline.migrate.recorder import Frame, Recorder
 from pipeline.migrate.reducing import Reducing
-from pipeline.migrate.values import Kind, Local, Loss, Maker, Stage, Tape, Thing, Value
+from pipeline.migrate.values import (
+    Given,
+    Kind,
+    Local,
+    Loss,
+    Maker,
+    Named,
+    Stage,
+    Tape,
+    Thing,
+    Value,
+)
 
 _MEANS = {"tensorflow.reduce_mean", "tensorflow.mean", "keras.backend.mean"}
 _SUMS = {"tensorflow.reduce_sum", "tensorflow.sum", "keras.backend.sum"}
@@ -21,6 +33,7 @@ _QUOTIENTS = {
     for name in ("divide", "div", "truediv", "realdiv", "div_no_nan", "divide_no_nan")
 }
 _MASKS = {"tensorflow.boolean_mask", "tensorflow.ragged.boolean_mask"}
+_GET = "keras.losses.get"
 _KEPT = {*tensors.CASTS, "tensorflow.reshape", "tensorflow.Print"}
 
 
@@ -92,7 +105,11 @@ class Expressions:
             return self._quotient(left, right, two, line, no_nan=False) or self._scaled(
                 node, left, right
             )
-        if isinstance(operator, cst.Add) and isinstance(left, Thing) and left.sum_of:
+        if (
+            isinstance(operator, cst.Add)
+            and isinstance(left, Thing)
+            and (left.sum_of or left.mean_of)
+        ):
             # sum(mask) + 1e-8
             return dataclasses.replace(left, safe=True)
         return _mixed(left, right)
@@ -116,6 +133,10 @@ class Expressions:
     ) -> Value | None:
         if isinstance(left, Loss) and isinstance(right, Thing):
             return self._rules.divide(left, right, tensors.code(divisor), line, no_nan=no_nan)
+        if isinstance(left, Thing) and isinstance(right, Thing) and right.sum_of == left.root:
+            text = f"{tensors.grouped(left.text)} / {tensors.code(divisor)}"
+            safe = right.safe or no_nan
+            return Thing(text=text, root=text, kind="tensor", normalised=right.axis, safe=safe)
         return None
 
     def _call(self, node: cst.Call) -> Value:
@@ -125,20 +146,28 @@ class Expressions:
         reference = None if isinstance(callee, Local) else self._names.reference(func)
         if reference is not None:
             return self._catalogued(node, reference)
+        if isinstance(callee, Named):
+            return self._catalogued(node, callee.reference)
         if isinstance(callee, Maker):
             return self._object_call(node, callee.call)
         name = self._names.name(func)
+        if name == _GET and (got := self._got(node)) is not None:
+            return got
         if name != "functools.partial" or not self._partial(node):
             self._arguments(node)
         if isinstance(callee, Local):
             return self._run_local(callee) or tensors.unknown(node)
         known = self._known(node, name) or self._method(node)
+        known = known or picked.of_call(node, name, self.evaluate, self.frame.env)
         return known or tensors.of_call(node, name, self.evaluate)
 
     def _arguments(self, node: cst.Call) -> None:
         compiles = isinstance(node.func, cst.Attribute) and node.func.attr.value == "compile"
+        named = [a for a in node.args if a.keyword is not None and a.keyword.value == "loss"]
+        second = [a for a in node.args[1:2] if a.keyword is None and not a.star]
+        loss = next(iter((*named, *second)), None)
         for arg in node.args:
-            if compiles and arg.keyword is not None and arg.keyword.value == "loss":
+            if compiles and arg is loss:
                 self._compiled(arg.value)
             else:
                 self.evaluate(arg.value)
@@ -151,7 +180,9 @@ class Expressions:
             return
         mention = isinstance(node, cst.Name | cst.Attribute)
         reference = self._names.reference(node) if mention else None
-        if not self._recorder.compiled(node, reference, self.frame):
+        got = isinstance(node, cst.Call) and self._names.name(node.func) == _GET
+        value = self.evaluate(node) if got else self.frame.env.get(tensors.code(node))
+        if not self._recorder.compiled(node, value, reference, self.frame):
             self.evaluate(node)
 
     def _catalogued(self, node: cst.Call, reference: Reference) -> Value:
@@ -162,6 +193,18 @@ class Expressions:
         index = self._recorder.record(node, reference, "call", given, values, self.frame)
         call = self._recorder.calls[index]
         return calls.result(call, index, self.frame.tape) or tensors.unknown(node)
+
+    def _got(self, node: cst.Call) -> Value | None:
+        """`keras.losses.get("...")`: a function, or a loss object made here."""
+        first = tensors.argument(node, 0, "identifier")
+        value = self.evaluate(first) if first is not None else None
+        reference = calls.named_loss(first, value) if first is not None else None
+        if reference is None or not isinstance(first, cst.BaseExpression):
+            return None
+        if reference.function.family is not Family.KERAS_CLASS:
+            return Named(reference)
+        index = self._recorder.record(node, reference, "call", Given({}, {}), {}, self.frame)
+        return Maker(index)
 
     def _partial(self, node: cst.Call) -> bool:
         """`functools.partial(function, ...)` of a function that is looked for."""
@@ -185,7 +228,7 @@ class Expressions:
 
     def _known(self, node: cst.Call, name: str | None) -> Value | None:
         """Reductions, products and divisions of losses; sums of other things."""
-        first = tensors.argument(node, 0, "input_tensor", "x", "tensor", "inputs")
+        first = tensors.argument(node, 0, "input_tensor", "x", "tensor", "inputs", "losses")
         if name is None or first is None:
             return None
         value, line = self.evaluate(first), self._recorder.line(node)
@@ -198,8 +241,18 @@ class Expressions:
         if name in _QUOTIENTS and second is not None:
             no_nan = "no_nan" in name
             return self._quotient(value, self.evaluate(second), second, line, no_nan=no_nan)
+        if isinstance(value, Loss) and name == "tensorflow.losses.compute_weighted_loss":
+            given = calls.bind(node, COMPUTE_WEIGHTED)
+            by = given.nodes.get("weights") if weighted.has_weights(given) else None
+            known = self.evaluate(by) if by is not None else None
+            if known is None or isinstance(known, Thing):
+                reduction = weighted.reduction(given)
+                return self._rules.weighted(value, known, reduction, line) or _mixed(value)
         if isinstance(value, Loss):
             return self._reduced(node, name, value)
+        if name in _MEANS and isinstance(value, Thing):
+            plain = tensors.unknown(node)
+            return dataclasses.replace(plain, mean_of=value.root, axis=tensors.axis_of(node))
         if name in _SUMS and isinstance(value, Thing):
             plain = tensors.unknown(node)
             return dataclasses.replace(plain, sum_of=value.root, axis=tensors.axis_of(node))

@@ -5,7 +5,7 @@ from typing import Any
 
 import libcst as cst
 
-from pipeline.migrate import calls
+from pipeline.migrate import calls, picked
 from pipeline.migrate.catalogue import FUNCTIONS, Family
 from pipeline.migrate.denominators import CALLS
 from pipeline.migrate.names import Reference
@@ -58,6 +58,7 @@ class Recorder:
         call = LossCall(reference, node, how, given, things, self.line(node), column)
         custom = values.get("softmax_loss_function")
         call.custom = custom.node if isinstance(custom, Local) else None
+        call.picked = picked.tokens(things, frame.env)
         call.decorated, call.loss_class = frame.decorated, frame.loss_class
         self.calls.append(call)
         return len(self.calls) - 1
@@ -90,6 +91,9 @@ class Recorder:
         if not (maker.function.family is Family.KERAS_CLASS and calls.unreduced(maker)):
             if "sample_weight" not in given.nodes and given.unknown is None:
                 maker.uses.append(Use(kind=Kind.NO_SAMPLE_WEIGHT, line=self.line(node)))
+            things = {name: each for name, each in values.items() if isinstance(each, Thing)}
+            if picked.tokens(things, frame.env) is not None:
+                maker.uses.append(Use(kind=Kind.PICKED, line=self.line(node)))
             return Loss(call=made, stage=Stage.DONE, tape=frame.tape)
         function = dataclasses.replace(
             maker.function, family=Family.TOKENS, truth=FUNCTIONS[_TOKENS].truth
@@ -98,11 +102,17 @@ class Recorder:
         index = self.record(node, reference, "object", given, values, frame)
         self.calls[index].maker = maker
         weights = self.calls[index].things.get("sample_weight")
-        return Loss(call=index, stage=Stage.TOKENS, tape=frame.tape, weights=weights)
+        return calls.token_losses(self.calls[index], index, frame.tape, weights)
 
-    def compiled(self, node: cst.BaseExpression, named: Reference | None, frame: Frame) -> bool:
+    def compiled(
+        self,
+        node: cst.BaseExpression,
+        value: Value | None,
+        named: Reference | None,
+        frame: Frame,
+    ) -> bool:
         """Record a loss of Keras that `compile(loss=...)` names; False where it is none."""
-        reference = calls.named_loss(node) or named
+        reference = calls.named_loss(node, value) or named
         if reference is None or not reference.function.keras:
             return False
         function = dataclasses.replace(reference.function, truth=FUNCTIONS[_OBJECT].truth)

@@ -81,6 +81,8 @@ def _obstacle(call: LossCall, problems: list[Problem]) -> str | None:
     family = call.function.family
     if call.how == "compile" or family is Family.KERAS_CLASS:
         return "Keras's loss gives another number"
+    if family is Family.LOSSES:
+        return "compat has no tf.losses"
     if family is Family.TOKENS:
         return "made by hand, in several statements"
     if family is Family.BUCKETS:

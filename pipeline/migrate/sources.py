@@ -36,7 +36,10 @@ class Source:
 
 @dataclasses.dataclass(frozen=True)
 class Read:
-    """What was found under the paths: Python to look at, and a line for each thing that is wrong."""
+    """What was found under the paths: Python to look at, and a line for each thing that is wrong.
+
+    `files` counts those that were read.
+    """
 
     sources: list[Source]
     problems: list[str]
@@ -48,16 +51,18 @@ def read(paths: list[str]) -> Read:
     sources: list[Source] = []
     problems: list[str] = []
     seen: set[str] = set()
+    files = 0
     for path in paths:
         for file in _files(path, problems):
             if os.path.realpath(file) in seen:
                 continue
             seen.add(os.path.realpath(file))
             try:
-                sources.extend(_sources(file, problems))
+                sources.extend(_sources(file))
+                files += 1
             except (OSError, ValueError, SyntaxError) as error:
                 problems.append(f"{file}: cannot be read: {_reason(error)}")
-    return Read(sources, problems, len(seen))
+    return Read(sources, problems, files)
 
 
 def check_syntax(source: Source) -> str | None:
@@ -83,14 +88,21 @@ def _files(path: str, problems: list[str]) -> Iterator[str]:
         else:
             problems.append(f"{path}: no such file or folder")
         return
-    for folder, folders, names in os.walk(path):
+
+    def unread(error: OSError) -> None:
+        problems.append(f"{error.filename}: cannot be read: {_reason(error)}")
+
+    for folder, folders, names in os.walk(path, onerror=unread):
         folders[:] = sorted(n for n in folders if n not in _SKIPPED and not n.startswith("."))
         for name in sorted(names):
             if name.endswith((".py", ".md")):
                 yield os.path.join(folder, name)
 
 
-def _sources(file: str, problems: list[str]) -> Iterator[Source]:
+def _sources(file: str) -> Iterator[Source]:
+    # A pipe or a device may never end.
+    if os.path.exists(file) and not os.path.isfile(file):
+        raise ValueError("got a pipe, socket or device, expected a regular file")
     with open(file, "rb") as stream:
         data = stream.read()
     if file.endswith(_MARKDOWN):

@@ -87,7 +87,10 @@ def of_call(call: cst.Call, name: str | None, evaluate: Evaluate) -> Thing:
     if not isinstance(given, Thing):
         return plain
     if name in CASTS:
-        dtype = _dtype(argument(call, 1, "dtype")) or ("float" if "float" in name else given.dtype)
+        asked = argument(call, 1, "dtype")
+        dtype = _dtype(asked, absent=given.dtype or _literal_dtype(first))
+        if "float" in name:
+            dtype = "float"
         rank, numbers = _literal(first)
         if numbers:
             given = dataclasses.replace(given, rank=rank, numbers=numbers, constant=True)
@@ -100,12 +103,13 @@ def _built(
 ) -> Thing:
     tensor = dataclasses.replace(plain, kind="tensor")
     if name in _FILLED:
-        filled = _dtype(argument(call, 9, "dtype")) or "float"
+        place = 1 if name in ("tensorflow.zeros", "tensorflow.ones") else 9
+        filled = _dtype(argument(call, place, "dtype"), absent="float")
         constant = "random" in name
         return dataclasses.replace(tensor, rank=_size(first), dtype=filled, constant=constant)
     if name in ("tensorflow.constant", "numpy.array"):
         rank, numbers = _literal(first)
-        dtype = _dtype(argument(call, 1, "dtype"))
+        dtype = _dtype(argument(call, 1, "dtype"), absent=_literal_dtype(first))
         return dataclasses.replace(
             tensor, rank=rank, numbers=numbers, dtype=dtype, constant=True, size=_size(first)
         )
@@ -116,11 +120,17 @@ def _built(
         shape = argument(call, 1, "shape")
         rank = _size(shape) if shape is not None else None
         return dataclasses.replace(
-            tensor, rank=rank, dtype=given.dtype, constant=given.constant, flattened=True
+            tensor,
+            rank=rank,
+            dtype=given.dtype,
+            constant=given.constant,
+            flattened=True,
+            picked=given.picked,
         )
     if name == "tensorflow.one_hot":
         rank = None if given.rank is None else given.rank + 1
-        return dataclasses.replace(tensor, rank=rank, dtype="float", constant=given.constant)
+        hot = dataclasses.replace(tensor, rank=rank, constant=given.constant, one_hot=True)
+        return dataclasses.replace(hot, dtype=_dtype(argument(call, 5, "dtype"), absent="float"))
     if name == "tensorflow.placeholder":
         shape = argument(call, 1, "shape")
         rank = _size(shape) if shape is not None else None
@@ -131,8 +141,9 @@ def _built(
         return dataclasses.replace(tensor, rank=given.rank, dtype="bool")
     if name in _LIKE:
         kept = dataclasses.replace(tensor, rank=given.rank, constant=given.constant)
-        if name in _NEVER_EMPTY and given.sum_of:
-            return dataclasses.replace(kept, sum_of=given.sum_of, axis=given.axis, safe=True)
+        if name in _NEVER_EMPTY and (given.sum_of or given.mean_of):
+            sums = dataclasses.replace(kept, sum_of=given.sum_of, mean_of=given.mean_of)
+            return dataclasses.replace(sums, axis=given.axis, safe=True)
         return kept
     return plain
 
@@ -140,6 +151,8 @@ def _built(
 def of_display(node: cst.BaseExpression) -> Thing | None:
     """A list, a tuple, a comprehension, a comparison."""
     plain = unknown(node)
+    if isinstance(node, cst.SimpleString) and isinstance(node.evaluated_value, str):
+        return dataclasses.replace(plain, string=node.evaluated_value)
     if isinstance(node, cst.List | cst.Tuple):
         return dataclasses.replace(plain, kind="list", size=len(node.elements))
     if isinstance(node, cst.ListComp):
@@ -175,7 +188,7 @@ def _dtype(node: cst.BaseExpression | None, absent: str | None = None) -> str | 
 
 
 def _literal(node: cst.BaseExpression) -> tuple[int | None, tuple[float, ...]]:
-    """Rank of a nested list and the numbers in it; names in it count for the rank only."""
+    """Rank of a nested list and the numbers in it; a name in it may have a rank of its own."""
     rank = 0
     inner: cst.BaseExpression = node
     while isinstance(inner, cst.List | cst.Tuple):
@@ -183,7 +196,17 @@ def _literal(node: cst.BaseExpression) -> tuple[int | None, tuple[float, ...]]:
         if not inner.elements:
             break
         inner = inner.elements[0].value
-    return rank or None, tuple(_numbers(ast.parse(code(node), mode="eval").body))
+    numbers = tuple(_numbers(ast.parse(code(node), mode="eval").body))
+    return (rank or None) if numbers else None, numbers
+
+
+def _literal_dtype(node: cst.BaseExpression) -> str | None:
+    """The class of dtype that a list of literals becomes."""
+    inner = ast.walk(ast.parse(code(node), mode="eval").body)
+    if not isinstance(node, cst.List | cst.Tuple):
+        return None
+    kinds = {type(each.value).__name__ for each in inner if isinstance(each, ast.Constant)}
+    return next((kind for kind in ("float", "int", "bool") if kind in kinds), None)
 
 
 def _numbers(node: ast.AST) -> Iterator[float]:
@@ -197,4 +220,7 @@ def _numbers(node: ast.AST) -> Iterator[float]:
 
 
 def _size(node: cst.BaseExpression) -> int | None:
-    return len(node.elements) if isinstance(node, cst.List | cst.Tuple) else None
+    if not isinstance(node, cst.List | cst.Tuple):
+        return None
+    starred = any(isinstance(each, cst.StarredElement) for each in node.elements)
+    return None if starred else len(node.elements)

@@ -24,10 +24,16 @@ class Thing:
       numbers: those in the source.
       lengths: root of the lengths that a mask was made of.
       sum_of: root of what was summed up to this, over all ("all") or time ("time") as `axis` says.
-      safe: cannot be 0.
+      mean_of: the same of a mean.
+      safe: cannot be 0; of `normalised` weights, cannot be NaN.
+      normalised: these weights are divided by their sum over all ("all") or time ("time").
       flattened: made by a reshape.
       variables: what `tf.trainable_variables()` returns.
       size: number of elements of a list display, also of one that a constant is made of.
+      picked: it holds only tokens that a mask picked.
+      string: its value, of a string.
+      one_hot: made by `tf.one_hot`.
+      indices: what `tf.where` made these indices of.
     """
 
     text: str
@@ -39,11 +45,40 @@ class Thing:
     numbers: tuple[float, ...] = ()
     lengths: str | None = None
     sum_of: str | None = None
+    mean_of: str | None = None
+    normalised: str | None = None
     axis: str | None = None
     safe: bool = False
     flattened: bool = False
     variables: bool = False
     size: int | None = None
+    string: str | None = None
+    one_hot: bool = False
+    picked: "Picked | None" = None
+    indices: "Thing | None" = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Picked:
+    """Where picked tokens come from.
+
+    Attributes:
+      mask: None where it is not known, or not of shape `[B, T]`.
+      names: the names in the code of both, and what they held.
+    """
+
+    tensor: Thing
+    mask: Thing | None
+    names: tuple[tuple[str, "Value | None"], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tokens:
+    """The picked tokens that a call is given: code of the whole tensors (None: unknown), mask."""
+
+    logits: str | None
+    targets: str | None
+    mask: Thing
 
 
 class Stage(enum.Enum):
@@ -54,6 +89,8 @@ class Stage(enum.Enum):
     ROW_SUMS = "[B], sums"
     ROWS = "[B]"
     STEPS = "[T]"
+    COLUMN_SUMS = "[T] or [B], sums"
+    COLUMNS = "[T] or [B]"
     TOTAL = "scalar, a sum"
     DONE = "scalar"
     OTHER = "loss and something else"
@@ -67,6 +104,10 @@ class Kind(enum.Enum):
     MASKED_MEAN = enum.auto()  # boolean_mask, then mean
     OVER_WEIGHTS = enum.auto()  # sum(w*loss) / sum(w)
     OVER_LENGTHS = enum.auto()  # sum(w*loss) / sum(lengths)
+    OVER_NONZERO = enum.auto()  # sum(w*loss) / count_nonzero(w)
+    COLUMN_SUM = enum.auto()  # over the first axis
+    COLUMNS_OVER_WEIGHTS = enum.auto()  # sum(w*loss) / sum(w), both over the first axis
+    COLUMNS_MEAN = enum.auto()
     OVER_OTHER = enum.auto()  # sum(w*loss) / something
     ROWS_OVER_WEIGHTS = enum.auto()  # sum_t(w*loss) / sum_t(w)
     SUM = enum.auto()  # sum(w*loss)
@@ -82,6 +123,7 @@ class Kind(enum.Enum):
     GRADIENT = enum.auto()
     NUMPY = enum.auto()
     NO_SAMPLE_WEIGHT = enum.auto()
+    PICKED = enum.auto()  # a loss object of Keras given picked tokens
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -140,7 +182,14 @@ class Tape:
     block: cst.With
 
 
-Value = Thing | Loss | Maker | Local | Tape
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """A function of the catalogue that a string named."""
+
+    reference: Reference
+
+
+Value = Thing | Loss | Maker | Local | Tape | Named
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,6 +231,7 @@ class LossCall:
       decorated: within a `tf.function`.
       loss_class: name of the keras `Loss` subclass whose `call` it is in.
       custom: the softmax_loss_function, where the file defines it.
+      picked: it gets only the tokens that a mask picked.
     """
 
     reference: Reference
@@ -197,6 +247,7 @@ class LossCall:
     decorated: bool = False
     loss_class: str | None = None
     custom: cst.FunctionDef | None = None
+    picked: Tokens | None = None
 
     @property
     def function(self) -> Function:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import libcst as cst
 
+from pipeline.migrate import inputs
+from pipeline.migrate.calls import masked_logits
 from pipeline.migrate.catalogue import FLAGS, Family
 from pipeline.migrate.denominators import Outcome, reductions
 from pipeline.migrate.values import Kind, LossCall
@@ -52,10 +54,8 @@ def _arguments(call: LossCall, outcome: Outcome) -> Iterator[Problem]:
                 "a list of one step: every row counts as a sequence of one token, so dividing by"
                 " its weight cancels the weight, and at weight 0 it is a loss of 0 that counts",
             )
-    weights = things.get("weights")
-    if function.family in _STRICT and weights is not None and weights.dtype == "bool":
-        text = "weights are bool: TypeError, they must have the logits' dtype"
-        yield Problem("bool-weights", text, stops=True)
+    for code, text in inputs.refused(call):
+        yield Problem(code, text, stops=True)
 
 
 def _flags(call: LossCall, outcome: Outcome) -> Iterator[Problem]:
@@ -63,7 +63,9 @@ def _flags(call: LossCall, outcome: Outcome) -> Iterator[Problem]:
     if outcome.refused is not None:
         defaults = " (the class sums by default)" if family is Family.ADDONS_CLASS else ""
         yield Problem("flags", f"ValueError: {outcome.refused}{defaults}", stops=True)
-    if "count_nonzero" in outcome.formula and not outcome.unknown:
+    if family is Family.LOSSES and outcome.reduction == "nonzero_mean":
+        yield Problem("nonzero", _NONZERO)
+    elif "count_nonzero" in outcome.formula and not outcome.unknown:
         yield Problem(
             "not-a-sum",
             "the sum flags give no sum: they divide by the number of non-zero weights, so a weight"
@@ -157,6 +159,11 @@ def _masks(call: LossCall, outcome: Outcome) -> Iterator[Problem]:
             rows = " of a sequence" if use.kind is Kind.ROWS_OVER_WEIGHTS else ""
             text = f"line {use.line}: NaN, 0 / 0, when all weights{rows} are 0"
             yield Problem("empty-mask", text)
+        elif use.kind is Kind.COLUMNS_OVER_WEIGHTS:
+            text = f"line {use.line}: NaN, 0 / 0, where all weights along the first axis are 0"
+            yield Problem("empty-mask", text)
+        elif use.kind is Kind.OVER_NONZERO:
+            yield Problem("nonzero", f"line {use.line}: {_NONZERO}")
         elif use.kind is Kind.OVER_LENGTHS:
             yield Problem(
                 "lengths",
@@ -171,6 +178,9 @@ def _masks(call: LossCall, outcome: Outcome) -> Iterator[Problem]:
             pads = "pads are in the divisor" if weighted else "pads are in the loss"
             text = f"line {use.line}: {pads}: the same tokens give another loss in a longer batch"
             yield Problem("pads-count", text)
+    if masked_logits(call) is not None:
+        text = "a mask times the logits masks nothing: a masked token counts, with loss log V"
+        yield Problem("masked-logits", text)
     if call.loss_class is not None and any(use.kind in _MEANS for use in call.uses):
         yield Problem(
             "twice",
@@ -196,7 +206,11 @@ def _keras(call: LossCall, outcome: Outcome) -> Iterator[Problem]:
         )
 
 
+_NONZERO = (
+    "divides by the number of non-zero weights, not by their sum: a mean for weights 0 and 1 only"
+)
 _MEANS = (
+    Kind.OVER_NONZERO,
     Kind.MASKED_MEAN,
     Kind.OVER_WEIGHTS,
     Kind.OVER_LENGTHS,

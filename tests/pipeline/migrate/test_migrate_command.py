@@ -1,5 +1,6 @@
 """`tokenline migrate` on files: what it prints, what it writes, what it refuses."""
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -242,3 +243,39 @@ def test_the_command_loads_no_tensorflow(folder) -> None:
     code += "assert 'tensorflow' not in sys.modules"
     command = [sys.executable, "-c", code, str(folder / "a.py")]
     subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
+
+
+def test_only_regular_files_are_opened(folder, capsys) -> None:
+    """A pipe has no end until somebody writes to it."""
+    os.mkfifo(folder / "x.py")
+    (folder / "a.py").write_text("x = 1\n")
+    for path in (".", "x.py"):
+        assert main(["migrate", path]) == 2
+        captured = capsys.readouterr()
+        assert "x.py: cannot be read: got a pipe, socket or device, expected a reg" in captured.err
+        assert captured.err.count("\n") == 1
+        assert captured.out.startswith({".": "1 file ", "x.py": "0 files "}[path])
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(folder, capsys, monkeypatch) -> None:
+    (folder / "locked").mkdir()
+    (folder / "a.py").write_text("x = 1\n")
+    real = os.scandir
+
+    def scandir(path):  # root may read everything: a mode of 0 would not do
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert main(["migrate", "."]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "1 file read, no sequence loss found\n"
+    assert captured.err == "tokenline: ./locked: cannot be read: Permission denied\n"
+
+
+def test_files_that_are_not_python_are_not_counted_as_read(folder, capsys) -> None:
+    (folder / "old.py").write_text("print 1\n")
+    (folder / "a.py").write_bytes(b"\xff")
+    assert main(["migrate", "."]) == 2
+    assert capsys.readouterr().out == "0 files read, no sequence loss found\n"

@@ -63,7 +63,7 @@ def test_the_table(row: list[str]) -> None:
 
 
 def test_the_table_is_whole() -> None:
-    assert len(ROWS) == 18
+    assert len(ROWS) == 19
 
 
 def test_the_output_at_the_top_is_real(monkeypatch) -> None:
