@@ -5,7 +5,7 @@
     model      the exported model, and its network with the exported weights
     batches    the contract in NumPy: rows, padding cut, added, changed
     case       all of that for one certificate: what the checks look at
-    masking poison splitting one_number fused parity skew   the invariants: Case -> Checks
+    masking poison splitting one_number fused parity skew serving   the invariants: Case -> Checks
     measure    the loss under test, called on a case
     oracle     the same formulas in float64 NumPy, written independently of components.sequence_loss
     compare    numbers -> Check: largest deviation against what is allowed

@@ -39,6 +39,12 @@ class Probe:
         return self.weights != 0
 
     @property
+    def magnitudes(self) -> Array:
+        """max |logit| `[B, T]`, 0 where the weight is 0: what float32's rounding goes by."""
+        largest = np.abs(self.logits).max(axis=-1)
+        return np.where(self.live, largest, 0.0).astype(np.float64)
+
+    @property
     def classes(self) -> int:
         """V."""
         return self.logits.shape[-1]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pipeline.verify.case import Case
 
 DONE, FAILED = 0, 1
-_JSON, _MARKDOWN, _LOG = "certificate.json", "certificate.md", "verify.log"
+_NAME, _LOG = "certificate", "verify.log"
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,30 @@ def verify(config: Config, options: Options) -> int:
     if options.seed < 0:
         raise InputError(f"--seed: got {options.seed}, expected at least 0")
     started = time.monotonic()
+    run = subject.choose_run(config, run=options.run, model=options.model)
+    written = os.path.join(run.run, certificate_name(options.model))
+    for kind in (".json", ".md"):
+        # What is there certifies something else, should this end early.
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(written + kind)
     found = subject.find(config, run=options.run, model=options.model)
     with output_to(os.path.join(found.run.run, _LOG)) as terminal:
         name = config.pipeline.name
         terminal.line(f"tokenline verify: {name}, run {found.run.run_id}, {_here(found.model)}")
         certificate = certify(found, options, terminal.status, started)
-        _finish(certificate, found, terminal)
+        _finish(certificate, written, terminal)
     return DONE if certificate.passed else FAILED
+
+
+def certificate_name(model: str | None) -> str:
+    """The certificate's file without its ending: the run's own, or one for each `--model`.
+
+    A model is called by its last two folders: `serving/5`, `77/Format-Serving`.
+    """
+    if not model:
+        return _NAME
+    parts = os.path.abspath(model).split(os.sep)[-2:]
+    return "-".join([_NAME, *filter(None, parts)])
 
 
 def certify(
@@ -80,7 +97,16 @@ def certify(
 
 
 def _all_checks(case: "Case", report: Callable[[str], None]) -> list[Check]:
-    from pipeline.verify import fused, masking, one_number, parity, poison, skew, splitting
+    from pipeline.verify import (
+        fused,
+        masking,
+        one_number,
+        parity,
+        poison,
+        serving,
+        skew,
+        splitting,
+    )
     from pipeline.verify.compare import guarded
 
     steps: list[tuple[int, str, Callable[[Case], Iterable[Check]]]] = [
@@ -91,6 +117,7 @@ def _all_checks(case: "Case", report: Callable[[str], None]) -> list[Check]:
         (4, "one number", one_number.checks),
         (5, "TensorFlow 1 parity", parity.checks),
         (9, "skew", skew.checks),
+        (9, "predictions", serving.checks),
         (2, "fused, poison", fused.poison),
         (4, "fused", fused.one_number),
     ]
@@ -152,12 +179,11 @@ def _readable(folder: str) -> Iterator[None]:
         raise InputError(f"{folder}: cannot take the run's raw rows: {reason}") from None
 
 
-def _finish(certificate: Certificate, found: subject.Subject, terminal: Terminal) -> None:
-    """Write both files, then print the table and the closing line."""
-    written = os.path.join(found.run.run, _JSON)
-    with open(written, "w") as file:
+def _finish(certificate: Certificate, written: str, terminal: Terminal) -> None:
+    """Write both files (`written`, without an ending), then print the table and the closing line."""
+    with open(f"{written}.json", "w") as file:
         file.write(certificate.to_json())
-    with open(os.path.join(found.run.run, _MARKDOWN), "w") as file:
+    with open(f"{written}.md", "w") as file:
         file.write(certificate.to_markdown())
     facts = certificate.facts
     terminal.line(
@@ -166,7 +192,9 @@ def _finish(certificate: Certificate, found: subject.Subject, terminal: Terminal
         f"positions; seed {facts['seed']}"
     )
     terminal.line(certificate.table())
-    terminal.line(f"{certificate.verdict}; {_here(written)}, {certificate.times['seconds']:.0f} s")
+    terminal.line(
+        f"{certificate.verdict}; {_here(written)}.json, {certificate.times['seconds']:.0f} s"
+    )
 
 
 def _here(path: str) -> str:

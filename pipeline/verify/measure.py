@@ -3,6 +3,7 @@
 Looks every function up when it is called, so that what is certified is what the package exports.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from pipeline.verify.compare import (
     close,
     loss_steps,
     not_exercised,
+    rounded,
     softmax_steps,
 )
 from pipeline.verify.model import Sums
@@ -65,15 +67,15 @@ def expected(probe: Probe, reduction: str) -> tuple[oracle.Array, oracle.Array]:
 
 def nats(probe: Probe, reduction: str) -> float:
     """How float32's rounding scales in this reduction's number, see `compare.Pair`."""
-    ones = np.ones(probe.weights.shape)
-    value = oracle.value(reduction, ones, probe.weights64, probe.lengths)
-    return loss_steps(probe.classes) * float(np.abs(value).max(initial=0.0))
+    factors = oracle.coefficients(reduction, probe.weights64, probe.lengths)
+    added = functools.partial(oracle.reduced, reduction)
+    return rounded(factors, probe.magnitudes, loss_steps(probe.classes), added)
 
 
 def gradient_nats(probe: Probe, reduction: str) -> float:
     """The same for the gradient to the logits, c (softmax - one-hot)."""
     factors = oracle.coefficients(reduction, probe.weights64, probe.lengths)
-    return softmax_steps(probe.classes) * float(np.abs(factors).max(initial=0.0))
+    return rounded(factors, probe.magnitudes, softmax_steps(probe.classes), np.asarray)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from components import sequence_loss as loss
 from components.errors import InputError
 from components.trainer.models import ModelSpec, SequenceModel, build_model
 from components.trainer.request import LossOptions
@@ -78,6 +79,23 @@ class ExportedModel:
         """Everything that the exported `score` signature says of raw rows."""
         return self._call("score", rows, size)
 
+    @property
+    def predicting(self) -> tuple[str, ...]:
+        """The exported signatures that predict."""
+        names = ("serving_default", "serving_text", "generate")
+        return tuple(name for name in names if name in self._loaded.signatures)
+
+    def predict(self, name: str, rows: Sequence[bytes]) -> Arrays:
+        """What a predicting signature says of raw rows, or of texts, in one call."""
+        return self._call(name, rows, max(1, len(rows)))
+
+    def string_constants(self, name: str) -> list[list[bytes]]:
+        """Every list of strings in a signature's graph and in the functions that it may call."""
+        graph = self._loaded.signatures[name].graph.as_graph_def()
+        nodes = [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
+        tensors = [node.attr["value"].tensor for node in nodes if node.op == "Const"]
+        return [_strings(t) for t in tensors if t.dtype == tf.string.as_datatype_enum]
+
     def hidden(self, batch: Arrays) -> tuple[np.ndarray, np.ndarray]:
         """Hidden states `[B, T, D]` and logits `[B, T, V]` of a batch of features, no dropout."""
         hidden, logits = self._hidden(_tensors(batch))
@@ -100,11 +118,25 @@ class ExportedModel:
     def _numerator_gradient(self, batch: dict[str, tf.Tensor]) -> tuple[Any, tf.Tensor]:
         variables = self.network.trainable_variables
         with tf.GradientTape() as tape:
-            found = self.objective.plain(batch)
+            found = self._differentiable(batch)
         zero = tf.UnconnectedGradients.ZERO
         gradients = tape.gradient(found.numerator, variables, unconnected_gradients=zero)
         flat = [tf.reshape(tf.convert_to_tensor(each), [-1]) for each in gradients]
         return found, tf.concat(flat, axis=0)
+
+    def _differentiable(self, batch: dict[str, tf.Tensor]) -> loss.LossSum:
+        """`Objective.plain`, which has no gradient, as the trainer's step computes it."""
+        hidden = self.network.hidden(self.objective.inputs(batch), training=False)
+        kernel, bias, transposed = self.network.stored_projection()
+        return loss.linear_sequence_loss(
+            hidden,
+            kernel,
+            bias,
+            batch[features.TARGETS],
+            batch[features.LOSS_WEIGHTS],
+            transpose_kernel=transposed,
+            compute_dtype=tf.float32,
+        )
 
     def _traced(self, function: Callable[..., Any]) -> Callable[..., Any]:
         # Open lengths: one trace serves every batch.
@@ -135,6 +167,13 @@ def _network(loaded: Any, spec: dict[str, Any], folder: str) -> SequenceModel:
             f"{folder}: its weights do not fit the network that its facts describe: {reason}"
         ) from None
     return network
+
+
+def _strings(tensor: Any) -> list[bytes]:
+    """A TensorProto's strings; a run of equal ones at its end is stored once."""
+    values = list(tensor.string_val)
+    count = int(np.prod([dimension.size for dimension in tensor.tensor_shape.dim]))
+    return values + values[-1:] * (count - len(values))
 
 
 def _tensors(batch: Arrays) -> dict[str, tf.Tensor]:

@@ -29,6 +29,7 @@ from pipeline.verify.compare import (
     guarded,
     loss_steps,
     not_exercised,
+    rounded,
 )
 from transform import features
 
@@ -39,10 +40,16 @@ _EVALUATOR_BATCH = 64
 
 @dataclass(frozen=True)
 class Known:
-    """What the oracle says of the whole sample: the token mean, and losses `[N, T]` by position."""
+    """What the oracle says of the whole sample.
+
+    `mean` is the token mean, `losses` `[N, T]` those by position; `mean_nats` and `nats` say how
+    float32's rounding scales in them, see `compare.Pair`.
+    """
 
     mean: float
     losses: oracle.Array
+    mean_nats: float
+    nats: float
 
 
 def checks(case: Case) -> Iterator[Check]:
@@ -56,7 +63,7 @@ def checks(case: Case) -> Iterator[Check]:
     yield close(
         4,
         "oracle = exported `score`, by position",
-        [Pair("position_loss", positions, known.losses, loss_steps(case.model.vocabulary_size))],
+        [Pair("position_loss", positions, known.losses, known.nats)],
         relative=GRADIENT,
         size=case.size,
     )
@@ -76,7 +83,7 @@ def checks(case: Case) -> Iterator[Check]:
 
 
 def _same(case: Case, known: Known, name: str, number: float) -> Check:
-    pair = Pair("token mean", number, known.mean, loss_steps(case.model.vocabulary_size))
+    pair = Pair("token mean", number, known.mean, known.mean_nats)
     return close(4, f"oracle = {name}", [pair], relative=VALUE, size=case.size)
 
 
@@ -85,11 +92,14 @@ def _oracle_and_keras(case: Case) -> tuple[Known, dict[str, float]]:
     metric, sequence_loss = keras.metrics.Mean(), loss.SequenceLoss(reduction="token_sum")
     total = weight = keras_sum = 0.0
     losses = np.zeros(case.transformed[features.TARGETS].shape)
+    magnitudes = np.zeros_like(losses)
     for start, batch in _sample_batches(case):
         _, logits = case.model.hidden(batch)
         targets, weights = batch[features.TARGETS], batch[features.LOSS_WEIGHTS]
         found = oracle.token_losses(logits, targets, weights != 0).losses
-        losses[start : start + len(found), : found.shape[1]] = found
+        place = slice(start, start + len(found)), slice(0, found.shape[1])
+        losses[place] = found
+        magnitudes[place] = np.where(weights != 0, np.abs(logits).max(axis=-1), 0.0)
         total += float((weights.astype(np.float64) * found).sum())
         weight += float(weights.astype(np.float64).sum())
         keras_sum += float(sequence_loss(targets, logits, sample_weight=weights))
@@ -100,7 +110,10 @@ def _oracle_and_keras(case: Case) -> tuple[Known, dict[str, float]]:
         "Keras SequenceLoss, batches added": keras_sum / weight,
         "Keras metrics.Mean of the token losses": float(metric.result()),
     }
-    return Known(total / weight, losses), numbers
+    steps = loss_steps(case.model.vocabulary_size)
+    factors = case.transformed[features.LOSS_WEIGHTS].astype(np.float64) / weight
+    mean_nats = rounded(factors, magnitudes, steps, np.sum)
+    return Known(total / weight, losses, mean_nats, steps + float(magnitudes.max())), numbers
 
 
 def _sample_batches(case: Case) -> Iterator[tuple[int, dict[str, np.ndarray]]]:

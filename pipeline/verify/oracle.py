@@ -48,7 +48,11 @@ def token_losses(logits: npt.ArrayLike, targets: npt.ArrayLike, live: npt.ArrayL
 
 def value(reduction: str, losses: Array, weights: Array, lengths: npt.ArrayLike) -> Array:
     """The loss `[B, T]`, `[B]` or scalar, as `reduction` says; weights `[B, T]`, lengths `[B]`."""
-    products = coefficients(reduction, weights, lengths) * losses
+    return reduced(reduction, coefficients(reduction, weights, lengths) * losses)
+
+
+def reduced(reduction: str, products: Array) -> Array:
+    """`products` `[B, T]`, added up over the axes that `reduction` does not keep."""
     kept = _KEPT_AXES.get(reduction, "")
     return products if kept == "bt" else products.sum(axis=1) if kept == "b" else products.sum()
 

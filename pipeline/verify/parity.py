@@ -26,7 +26,15 @@ from components import sequence_loss as loss
 from pipeline.verify import oracle
 from pipeline.verify.case import Case, Probe
 from pipeline.verify.certificate import Check
-from pipeline.verify.compare import VALUE, Pair, close, loss_steps, not_exercised, softmax_steps
+from pipeline.verify.compare import (
+    VALUE,
+    Pair,
+    close,
+    loss_steps,
+    not_exercised,
+    rounded,
+    softmax_steps,
+)
 
 _EPSILON = 1e-12
 _FLOAT64 = 1e-12  # sums of many thousand terms, in another order
@@ -90,15 +98,18 @@ def _compared(
     wanted = (factors * known.losses).sum(axis=original.axes)
     # float64 needs no allowance for rounding.
     rounds = float(dtype == tf.float32)
-    nats = rounds * loss_steps(probe.classes) * np.abs(factors.sum(axis=original.axes))
-    steps = rounds * softmax_steps(probe.classes) * np.abs(factors)
+    sizes = probe.magnitudes
+    nats = rounded(
+        factors, sizes, loss_steps(probe.classes), lambda each: each.sum(axis=original.axes)
+    )
+    gradient_nats = rounded(factors, sizes, softmax_steps(probe.classes), np.asarray)
     return [
-        Pair(original.name, found.numpy(), wanted, float(nats.max(initial=0.0))),
+        Pair(original.name, found.numpy(), wanted, rounds * nats),
         Pair(
             f"{original.name} (gradient)",
             gradient,
             factors[..., None] * known.gradient,
-            float(steps.max(initial=0.0)),
+            rounds * gradient_nats,
         ),
     ]
 

@@ -17,6 +17,7 @@ from pipeline.verify.oracle import REDUCTIONS
 
 _MOST_SINGLE = 32  # rows that are run in batches of one
 _BEAM_BATCH = 7
+_BEAM_FILES = 3
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,11 @@ class Split:
 
     name: str
     parts: tuple[np.ndarray, ...]
+
+    @property
+    def idle(self) -> bool:
+        """Whether it leaves the rows as they are: one part, in the same order."""
+        return len(self.parts) == 1 and np.array_equal(self.order, np.sort(self.order))
 
     @property
     def order(self) -> np.ndarray:
@@ -41,10 +47,13 @@ def splits(count: int, random: np.random.Generator) -> list[Split]:
     """Batches of one and of seven, another order, four micro-batches, two unequal replicas."""
     rows = np.arange(count)
     first = max(1, count // 3)
+    shuffled = random.permutation(count)
+    if np.array_equal(shuffled, rows):
+        shuffled = rows[::-1]
     return [
         Split("batches of 1", tuple(np.array([row]) for row in rows)),
         Split("batches of 7", tuple(rows[at : at + 7] for at in range(0, count, 7))),
-        Split("rows in another order", (random.permutation(count),)),
+        Split("rows in another order", (shuffled,)),
         Split("4 micro-batches, added", tuple(p for p in np.array_split(rows, 4) if len(p))),
         Split("2 unequal replicas", tuple(p for p in (rows[:first], rows[first:]) if len(p))),
     ]
@@ -55,6 +64,9 @@ def _of_the_loss(case: Case) -> Iterator[Check]:
     part = measure.part_measurer()
     probe = case.probe
     for split in splits(len(probe.weights), case.random()):
+        if split.idle:
+            yield not_exercised(3, f"every reduction: {split.name}", _idle(len(probe.weights)))
+            continue
         used = probe
         if max(map(len, split.parts)) == 1 and len(split.parts) > _MOST_SINGLE:
             used, split = (
@@ -100,6 +112,9 @@ def _through_the_model(case: Case) -> Iterator[Check]:
     for split in splits(size_of(batch).rows, case.random()):
         if split.name == "batches of 1":
             continue  # masking's "each row alone" is this, and cuts the padding too
+        if split.idle:
+            yield not_exercised(3, f"model: {split.name}", _idle(size_of(batch).rows))
+            continue
         parts = [case.model.sums_and_gradient(batches.rows(batch, rows)) for rows in split.parts]
         yield measure.close_sums(3, f"model: {split.name}", parts, whole, size_of(batch))
     longer = case.longest(batch)
@@ -118,15 +133,29 @@ def beam_bundles(case: Case) -> Iterator[Check]:
     if not weight:
         yield not_exercised(3, "Evaluator, Beam bundles", "no position has weight")
         return
+    compared = f"Evaluator in Beam: {_BEAM_FILES} files, batches of {_BEAM_BATCH}"
+    if len(_shares(size.rows, _BEAM_FILES)) == 1 and size.rows <= _BEAM_BATCH:
+        yield not_exercised(3, compared, _idle(size.rows))
+        return
     wanted = float(scores["loss_sum"].astype(np.float64).sum()) / weight
-    got = evaluator_loss(case, parts=3, batch_size=_BEAM_BATCH)
+    got = evaluator_loss(case, parts=_BEAM_FILES, batch_size=_BEAM_BATCH)
     yield close(
         3,
-        f"Evaluator in Beam: 3 files, batches of {_BEAM_BATCH}",
+        compared,
         [Pair("masked_token_loss", got, wanted, 1.0)],
         relative=GRADIENT,
         size=size,
     )
+
+
+def _idle(rows: int) -> str:
+    return f"rows: {rows}, too few to split or reorder"
+
+
+def _shares(rows: int, parts: int) -> list[tuple[int, int]]:
+    """Start and end of shares 1 : 2 : 4 : … of the rows; those without a row are left out."""
+    ends = [rows * (2**n - 1) // (2**parts - 1) for n in range(parts + 1)]
+    return [(start, end) for start, end in itertools.pairwise(ends) if end > start]
 
 
 def evaluator_loss(case: Case, *, parts: int, batch_size: int) -> float:
@@ -136,13 +165,10 @@ def evaluator_loss(case: Case, *, parts: int, batch_size: int) -> float:
     from components.evaluator import evaluation, metrics
 
     rows = case.raw.rows
-    # Shares 1 : 2 : 4 : … of the rows
-    ends = [len(rows) * (2**n - 1) // (2**parts - 1) for n in range(parts + 1)]
     with tempfile.TemporaryDirectory() as folder:
         files = [
             sample.write(rows[start:end], os.path.join(folder, f"rows-{start}.gz"))
-            for start, end in itertools.pairwise(ends)
-            if end > start
+            for start, end in _shares(len(rows), parts)
         ]
         request = evaluation.EvaluationRequest(
             example_patterns=tuple(files),

@@ -51,17 +51,9 @@ def find(config: Config, *, run: str | None, model: str | None) -> Subject:
     vocabulary, else on the newest.
 
     Raises:
-      InputError: no finished run, no such run, no such model, or its artifacts are gone.
+      InputError: as `choose_run`; or the run's artifacts are gone.
     """
-    runs = paths.existing_runs(config)
-    if not runs:
-        raise InputError(f"{config.pipeline.name}: no finished run yet: `tokenline run` makes one")
-    if run and run not in runs:
-        raise InputError(f"--run: got {run!r}, expected one of {', '.join(runs[-5:])}")
-    folder = paths.pipeline_folder(config)
-    if model and not os.path.exists(os.path.join(model, FACTS)):
-        raise InputError(f"--model: {model} holds no {FACTS}, expected a model of tokenline")
-    chosen = paths.RunPaths(folder, run or _run_of(folder, runs, model))
+    chosen = choose_run(config, run=run, model=model)
     record = _record(chosen)
     own = _own_model(record)
     subject = Subject(
@@ -76,6 +68,23 @@ def find(config: Config, *, run: str | None, model: str | None) -> Subject:
     )
     _check_there(chosen, subject)
     return subject
+
+
+def choose_run(config: Config, *, run: str | None, model: str | None) -> paths.RunPaths:
+    """The run that `find` looks at, which gets the certificate.
+
+    Raises:
+      InputError: no finished run, no such run, no such model.
+    """
+    runs = paths.existing_runs(config)
+    if not runs:
+        raise InputError(f"{config.pipeline.name}: no finished run yet: `tokenline run` makes one")
+    if run and run not in runs:
+        raise InputError(f"--run: got {run!r}, expected one of {', '.join(runs[-5:])}")
+    folder = paths.pipeline_folder(config)
+    if model and not os.path.exists(os.path.join(model, FACTS)):
+        raise InputError(f"--model: {model} holds no {FACTS}, expected a model of tokenline")
+    return paths.RunPaths(folder, run or _run_of(folder, runs, model))
 
 
 def _run_of(folder: str, runs: list[str], model: str | None) -> str:
@@ -142,6 +151,11 @@ def _check_there(run: paths.RunPaths, subject: Subject) -> None:
         os.path.join(subject.vocabulary, "vocabulary.json"),
     ]
     for path in needed:
+        if not os.path.exists(path):
+            raise _gone(run, path)
+    sides = _read(os.path.join(subject.vocabulary, "vocabulary.json")).get("sides", {})
+    for side in sides:
+        path = os.path.join(subject.vocabulary, f"{side}.jsonl")
         if not os.path.exists(path):
             raise _gone(run, path)
 

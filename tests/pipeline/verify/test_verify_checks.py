@@ -63,3 +63,18 @@ def test_a_transformer_without_room_for_padding_says_so(case) -> None:
     assert [(check.compared, check.note) for check in idle] == [
         ("model: ids at padding changed", reason)
     ]
+
+
+def test_one_row_is_nothing_to_split(project) -> None:
+    alone = project("lm").case(count=1)
+    checks = [*splitting.checks(alone), *splitting.beam_bundles(alone), *skew.checks(alone)]
+    assert of(checks, FAIL) == []
+    ways = ["batches of 7", "rows in another order", "4 micro-batches, added"]
+    ways.append("2 unequal replicas")
+    assert of(checks, NOT_EXERCISED) == [
+        "every reduction: batches of 1",
+        *(f"every reduction: {way}" for way in ways),
+        *(f"model: {way}" for way in ways),
+        "Evaluator in Beam: 3 files, batches of 7",
+        "one row a request = in a batch",
+    ]

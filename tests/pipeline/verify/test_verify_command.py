@@ -4,6 +4,7 @@ import json
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -12,7 +13,7 @@ import tensorflow as tf
 
 from pipeline.__main__ import main
 from pipeline.config import load_config
-from pipeline.verify import sample, subject
+from pipeline.verify import command, compare, sample, subject
 from pipeline.verify.certificate import INVARIANTS
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
@@ -90,17 +91,66 @@ def test_a_skewed_vocabulary_is_exit_1_and_named(finished, capfd) -> None:
         ([], "runs/small/artifacts/examples", "examples/Split-eval is gone"),
         ([], "runs/small/artifacts/transformed", "transformed/Split-eval is gone"),
         ([], "runs/small/artifacts/vocabulary", "vocabulary.json is gone"),
+        ([], "runs/small/artifacts/vocabulary/target.jsonl", "vocabulary/target.jsonl is gone"),
         ([], "runs/small/artifacts/model/Format-Serving/variables", "cannot be loaded as a Saved"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(finished, capfd, arguments, gone: str, says: str) -> None:
-    if gone:
+    if (finished / gone).is_file():
+        (finished / gone).unlink()
+    elif gone:
         shutil.rmtree(finished / gone)
     assert main(["verify", *arguments]) == 2
     error = capfd.readouterr().err
     assert error.startswith("tokenline: ")
     assert says in error
     assert error.count("\n") == 1
+
+
+def test_a_stale_certificate_does_not_outlive_a_refused_run(finished) -> None:
+    run = run_folder(finished)
+    names = ("certificate.json", "certificate.md", "certificate-serving-5.json")
+    for name in names:
+        (run / name).write_text("stale")
+    shutil.rmtree(finished / "runs/small/artifacts/vocabulary")
+    assert main(["verify"]) == 2
+    assert [(run / name).exists() for name in names] == [False, False, True]
+
+
+def no_checks(monkeypatch, step=lambda case, report: []) -> None:
+    """The command without what it certifies: which is what other tests are about."""
+    monkeypatch.setattr(command, "_all_checks", step)
+
+
+def test_another_model_has_a_certificate_of_its_own(finished, monkeypatch) -> None:
+    no_checks(monkeypatch)
+    shutil.copytree("runs/small/artifacts/model/Format-Serving", "serving/5")
+    (run_folder(finished) / "certificate.json").write_text("the run's own")
+    main(["verify", "--examples", "2", "--model", "serving/5"])
+    written = sorted(file.name for file in run_folder(finished).glob("certificate*"))
+    assert written == [
+        "certificate-serving-5.json",
+        "certificate-serving-5.md",
+        "certificate.json",
+    ]
+    assert (run_folder(finished) / "certificate.json").read_text() == "the run's own"
+
+
+def test_ctrl_c_is_exit_130_and_no_certificate(finished, capfd, monkeypatch) -> None:
+    """As in a Beam bundle: what arrives as KeyboardInterrupt leaves as RuntimeError."""
+
+    def interrupted():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise RuntimeError("KeyboardInterrupt [while running 'score']") from None
+
+    before = signal.getsignal(signal.SIGINT)
+    no_checks(monkeypatch, lambda case, report: compare.guarded(3, "Beam", interrupted))
+    assert main(["verify", "--examples", "2"]) == 130
+    assert capfd.readouterr().err.count("\n") == 1
+    assert list(run_folder(finished).glob("certificate*")) == []
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_rows_that_cannot_be_read_are_bad_input(finished, capfd) -> None:

@@ -162,6 +162,27 @@ def test_the_sample_depends_on_the_seed_and_not_on_files_or_order(tmp_path) -> N
     assert sorted(sample.choose(one, 99, seed=1).rows) == sorted(rows)
 
 
+def test_a_split_that_leaves_the_rows_as_they_are_is_idle() -> None:
+    found = {n: splitting.splits(n, np.random.default_rng(0)) for n in (1, 2, 8)}
+    idle = {n: [split.name for split in each if split.idle] for n, each in found.items()}
+    assert len(idle[1]) == 5
+    assert idle[2] == ["batches of 7"]
+    assert idle[8] == []
+    for seed in range(20):  # of two rows, half of all orders are the first one
+        (shuffled,) = splitting.splits(2, np.random.default_rng(seed))[2].parts
+        assert list(shuffled) == [1, 0]
+
+
+def test_the_limit_that_is_printed_is_the_one_that_holds() -> None:
+    """1e-6 of 0.01, and 3 steps of 2^-23 at one nat: 3.68e-07, or 3.68e-05 of it."""
+    for excess, status in ((0.99, PASS), (1.01, FAIL)):
+        pair = Pair("x", 0.01 + excess * (1e-8 + 3 * 2.0**-23), 0.01, 3.0)
+        check = compare.close(1, "a = b", [pair], relative=1e-6, size=SIZE)
+        assert (check.allowed, check.status) == ("3.7e-05*", status)
+    plain = compare.close(1, "a = b", [Pair("x", 1.0, 1.0)], relative=1e-6, size=SIZE)
+    assert plain.allowed == "1.0e-06"
+
+
 @pytest.mark.parametrize("count", [1, 2, 8, 40])
 def test_every_split_holds_every_row_once(count: int) -> None:
     found = splitting.splits(count, np.random.default_rng(0))
