@@ -3,9 +3,12 @@
 Static shapes are checked while tracing (`ValueError`; dtypes `TypeError`). Dimensions known only at
 run time, target ids and non-finite losses are checked in the graph (the error is
 `tf.errors.InvalidArgumentError`, as from TensorFlow's own kernels). XLA drops assertions: there an
-out-of-range id gives NaN, and `nonfinite_examples` is the flag to return.
+out-of-range id gives NaN, and `nonfinite_examples` is the flag to return; of the shapes XLA says
+only that a `reshape` does not fit, in a node with the argument's name (`weights_shape`).
 """
 
+import math
+import numbers
 from typing import Any
 
 import tensorflow as tf
@@ -19,6 +22,44 @@ def describe(tensor: tf.Tensor) -> str:
     return f"{tensor.dtype.name} [{', '.join('?' if d is None else str(d) for d in tensor.shape)}]"
 
 
+def as_tensor(name: str, value: Any, dtype: tf.DType | None = None) -> tf.Tensor:
+    """`value` as a dense tensor, else TypeError, ValueError with the name of the argument.
+
+    `dtype` is for what is no tensor yet.
+    """
+    if isinstance(value, tf.RaggedTensor | tf.SparseTensor):
+        raise TypeError(
+            f"{name}: got a {type(value).__name__}, expected a dense tensor and weights 0 at padding"
+        )
+    try:
+        return value if tf.is_tensor(value) else tf.convert_to_tensor(value, dtype)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"{name}: got a {type(value).__name__} that is no array, expected numbers in rows of"
+            f" equal length{'' if dtype is None else ', ' + dtype.name}"
+        ) from error
+
+
+def nonzero(values: tf.Tensor) -> tf.Tensor:
+    """`values != 0` as a tensor: in a TensorFlow 1 graph the operator compares identities."""
+    return tf.not_equal(values, tf.zeros([], values.dtype))
+
+
+def require_number(name: str, value: Any, *, below: float = math.inf) -> float:
+    """A number 0 <= x < below as a float, else TypeError, ValueError."""
+    if not isinstance(value, numbers.Real):
+        raise TypeError(f"{name}: got {type(value).__name__}, expected a Python number")
+    number = float(value)
+    if not 0.0 <= number < below:
+        expected = ">= 0 and finite" if below == math.inf else f"0 <= x < {below:g}"
+        raise ValueError(f"{name}: got {number}, expected {expected}")
+    return number
+
+
+def _is_real(dtype: tf.DType) -> bool:
+    return dtype.is_floating or dtype.is_integer or dtype.is_bool
+
+
 def require_logits(logits: Any) -> tf.Tensor:
     """Logits (or probabilities) as a floating tensor `[B, T, V]`, else ValueError, TypeError."""
     if logits is None:
@@ -29,7 +70,7 @@ def require_logits(logits: Any) -> tf.Tensor:
             f"logits: got a list of {len(logits)} tensors, expected one tensor [B, T, V];"
             " time steps [B, V]: tf.stack(logits, axis=1), or a legacy function of compat"
         )
-    logits = tf.convert_to_tensor(logits)
+    logits = as_tensor("logits", logits)
     if logits.shape.rank != 3:
         raise ValueError(f"logits: got {describe(logits)}, expected rank 3: [B, T, V]")
     if not logits.dtype.is_floating:
@@ -41,7 +82,7 @@ def require_targets(targets: Any, logits: tf.Tensor) -> tf.Tensor:
     """Integer ids `[B, T]` or a distribution `[B, T, V]` over the classes of `logits`."""
     if targets is None:
         raise TypeError("targets: got None, expected ids [B, T] or probabilities [B, T, V]")
-    targets = tf.convert_to_tensor(targets)
+    targets = as_tensor("targets", targets)
     if targets.shape.rank not in (2, 3):
         raise ValueError(
             f"targets: got {describe(targets)}, expected ids [B, T] or probabilities [B, T, V]"
@@ -49,6 +90,8 @@ def require_targets(targets: Any, logits: tf.Tensor) -> tf.Tensor:
         )
     if targets.shape.rank == 2 and not targets.dtype.is_integer:
         raise TypeError(f"targets: got {describe(targets)}, expected integer ids [B, T]")
+    if not _is_real(targets.dtype):
+        raise TypeError(f"targets: got {describe(targets)}, expected probabilities [B, T, V]")
     return require_same_shape("targets", targets, logits, dims=targets.shape.rank)
 
 
@@ -58,18 +101,19 @@ def require_weights(
     """Weights `[B, T]` cast to `dtype`; None means 1 everywhere. Nothing is broadcast."""
     if weights is None:
         return tf.ones(tf.shape(logits)[:2], dtype)
-    weights = tf.convert_to_tensor(weights)
-    if not (weights.dtype.is_floating or weights.dtype.is_integer or weights.dtype.is_bool):
+    weights = as_tensor("weights", weights)
+    if not _is_real(weights.dtype):
         raise TypeError(f"weights: got {describe(weights)}, expected a real or bool dtype")
     return tf.cast(require_same_shape("weights", weights, logits, dims=2, of=of), dtype)
 
 
 def require_lengths(lengths: Any, logits: tf.Tensor, *, of: str = "logits") -> tf.Tensor:
-    """Lengths `[B]`, integer and not negative."""
-    lengths = tf.convert_to_tensor(lengths)
+    """Lengths `[B]` as int64, not negative; given as integers of any width."""
+    lengths = as_tensor("target_lengths", lengths)
     if not lengths.dtype.is_integer:
         raise TypeError(f"target_lengths: got {describe(lengths)}, expected integers [B]")
     lengths = require_same_shape("target_lengths", lengths, logits, dims=1, of=of)
+    lengths = tf.cast(lengths, tf.int64)  # a sum of int8 lengths overflows, and so may T
     what = "target_lengths: negative length"
     return raise_where((lengths < 0)[:, tf.newaxis], lengths[:, tf.newaxis], what)[:, 0]
 
@@ -92,21 +136,35 @@ def require_same_shape(
     # Unknown dimensions would broadcast in silence: [B, 1] weights times [B, T] losses.
     got, want = tf.shape(tensor), tf.shape(logits)[:dims]
     message = [f"{name}: got shape", got, f"expected, from {of},", want]
-    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(got == want), message)]):
+    with tf.control_dependencies(
+        [tf.debugging.Assert(tf.reduce_all(tf.equal(got, want)), message)]
+    ):
+        # XLA drops the assertion, but not a reshape: it refuses to compile one that does not fit.
+        fits = [
+            tf.reshape(tf.zeros(got[axis]), want[axis, tf.newaxis], name=f"{name}_shape")
+            for axis in range(dims)
+        ]
+    with tf.control_dependencies(fits):
         return tf.identity(tensor)
 
 
 def in_range(targets: tf.Tensor, vocabulary_size: tf.Tensor) -> tf.Tensor:
     """Whether each id `[B, T]` names a class: 0 <= id < vocabulary_size. bool `[B, T]`."""
-    return (targets >= 0) & (targets < tf.cast(vocabulary_size, targets.dtype))
+    ids = tf.cast(targets, tf.int64)  # the size would wrap around in int8
+    return (ids >= 0) & (ids < tf.cast(vocabulary_size, tf.int64))
 
 
 def raise_where(
-    bad: tf.Tensor, values: tf.Tensor, what: str, shown: tf.Tensor | None = None
+    bad: tf.Tensor,
+    values: tf.Tensor,
+    what: str,
+    *,
+    shown: tf.Tensor | None = None,
+    size: tf.Tensor | int | None = None,
 ) -> tf.Tensor:
     """`values` `[B, T]`; InvalidArgumentError naming the first place where `bad` `[B, T]` holds.
 
-    The message gives the value there, that of `shown` if given.
+    The message gives the value there, that of `shown` if given, and `size` as V if given.
     """
     if tf.executing_eagerly() and not tf.reduce_any(bad):
         return values
@@ -114,12 +172,14 @@ def raise_where(
     order = tf.reshape(tf.range(tf.size(bad)), tf.shape(bad))
     first = tf.reduce_min(tf.where(bad, order, order.dtype.max))
     shown = values if shown is None else shown
-    value = tf.reduce_sum(tf.where(order == first, shown, tf.zeros([], shown.dtype)))
+    value = tf.reduce_sum(tf.where(tf.equal(order, first), shown, tf.zeros([], shown.dtype)))
     row, column = first // width, first % width
     if tf.executing_eagerly():
         place = f"example {int(row)}, position {int(column)}, got {value.numpy()}"
+        place += "" if size is None else f", V = {int(size)}"
         raise tf.errors.InvalidArgumentError(None, None, f"{what}: {place}")
     message = [f"{what}: example", row, "position", column, "got", value]
+    message += [] if size is None else ["V =", size]
     with tf.control_dependencies([tf.debugging.Assert(~tf.reduce_any(bad), message)]):
         return tf.identity(values)
 
@@ -144,4 +204,4 @@ def nonfinite_examples(losses: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
 def _nonfinite(losses: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """bool `[B, T]`"""
     weights = tf.cast(weights, losses.dtype)
-    return (weights != 0) & ~(tf.math.is_finite(losses) & tf.math.is_finite(weights))
+    return nonzero(weights) & ~(tf.math.is_finite(losses) & tf.math.is_finite(weights))

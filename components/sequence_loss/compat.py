@@ -35,7 +35,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from components.sequence_loss import compat_inputs, losses
+from components.sequence_loss import checks, compat_inputs, losses
 
 LEGACY_EPSILON = 1e-12
 LossFunction = Callable[..., Any] | None
@@ -235,7 +235,7 @@ def _batch_major(
     if not flags.axes:
         return weights * token_losses
     averaged = flags.average_time or flags.average_batch
-    counts = weights if averaged else tf.cast(weights != 0, weights.dtype)
+    counts = weights if averaged else tf.cast(checks.nonzero(weights), weights.dtype)
     divisor = tf.reduce_sum(counts, axis=flags.axes) + tf.constant(epsilon, weights.dtype)
     return tf.math.divide_no_nan(tf.reduce_sum(weights * token_losses, axis=flags.axes), divisor)
 

@@ -16,7 +16,7 @@ def strict_inputs(
         raise TypeError("weights: got None, expected a tensor [B, T] of the logits' dtype")
     logits = checks.require_logits(logits)
     targets = checks.require_targets(targets, logits)
-    weights = weights if tf.is_tensor(weights) else tf.convert_to_tensor(weights, logits.dtype)
+    weights = checks.as_tensor("weights", weights, logits.dtype)
     if targets.shape.rank not in target_ranks:
         raise ValueError(f"targets: got {checks.describe(targets)}, expected ids [B, T]")
     if targets.shape.rank == 2 and targets.dtype not in (tf.int32, tf.int64):
@@ -44,7 +44,7 @@ def stack_lists(
             "lengths of the lists logits, weights, targets: got"
             f" {len(logits)}, {len(weights)}, {len(targets)}, expected equal and not 0"
         )
-    steps = [tf.convert_to_tensor(step) for step in logits]
+    steps = [checks.as_tensor(f"logits[{i}]", step) for i, step in enumerate(logits)]
     for position, step in enumerate(steps):
         if step.shape.rank != 2:
             raise ValueError(f"logits[{position}]: got {checks.describe(step)}, expected [B, V]")
@@ -58,7 +58,7 @@ def stack_lists(
 
 def _step(name: str, position: int, step: Any, logits: tf.Tensor, dtype: Any) -> tf.Tensor:
     """One time step as `[B]`: ids also from `[B, 1]`, weights also from a scalar, as in TF 1."""
-    step = step if tf.is_tensor(step) else tf.convert_to_tensor(step, dtype)
+    step = checks.as_tensor(f"{name}[{position}]", step, dtype)
     if name == "weights" and step.shape.rank == 0:
         return tf.fill(tf.shape(logits)[:1], step)
     if name == "targets" and step.shape.rank == 2 and step.shape[1] == 1:

@@ -68,7 +68,7 @@ def require_floats(name: str, values: Any, rank: int, shape: str) -> tf.Tensor:
     """`values` as a floating tensor of this rank, else TypeError, ValueError."""
     if values is None:
         raise TypeError(f"{name}: got None, expected a floating tensor {shape}")
-    values = tf.convert_to_tensor(values)
+    values = checks.as_tensor(name, values)
     if values.shape.rank != rank:
         raise ValueError(f"{name}: got {checks.describe(values)}, expected rank {rank}: {shape}")
     if not values.dtype.is_floating:
@@ -80,7 +80,7 @@ def _targets(targets: Any, hidden: tf.Tensor, weights: tf.Tensor, size: tf.Tenso
     """Integer ids `[B, T]` as int64, in range at non-zero weights and 0 elsewhere."""
     if targets is None:
         raise TypeError("targets: got None, expected integer ids [B, T]")
-    targets = tf.convert_to_tensor(targets)
+    targets = checks.as_tensor("targets", targets)
     if targets.shape.rank == 3:
         raise ValueError(
             f"targets: got {checks.describe(targets)}, expected ids [B, T]; distributions need the"
@@ -92,5 +92,6 @@ def _targets(targets: Any, hidden: tf.Tensor, weights: tf.Tensor, size: tf.Tenso
     targets = tf.cast(targets, tf.int64)
     valid = checks.in_range(targets, size)
     what = "target id outside the vocabulary, [0, V) of the kernel, at a non-zero weight"
-    checked = checks.raise_where((weights != 0) & ~valid, targets, what)
-    return tf.where(weights != 0, checked, tf.zeros([], tf.int64))
+    live = checks.nonzero(weights)
+    checked = checks.raise_where(live & ~valid, targets, what, size=size)
+    return tf.where(live, checked, tf.zeros([], tf.int64))

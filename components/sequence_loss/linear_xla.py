@@ -111,7 +111,8 @@ def _step(
     if not plan.gradient:
         return state
     scale = 1 + 2 * plan.z_loss * log_normaliser[:, tf.newaxis]
-    is_target = tf.range(tf.shape(logits)[1]) == tf.cast(targets, tf.int32)[:, tf.newaxis]
+    classes = tf.range(tf.shape(logits)[1])
+    is_target = tf.equal(classes, tf.cast(targets, tf.int32)[:, tf.newaxis])
     hit = tf.where(is_target, tf.constant(1 - plan.label_smoothing, plan.sum_dtype), zero)
     gradient = tf.cast(scale * powers / total - hit, plan.compute_dtype)  # g [C, V]
     d_hidden = tf.matmul(gradient, projection.kernel, transpose_b=not plan.transpose_kernel)

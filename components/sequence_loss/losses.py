@@ -13,6 +13,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from components.sequence_loss import checks
@@ -44,10 +45,15 @@ class CrossEntropy:
     call_per_timestep: bool = False
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.label_smoothing < 1.0:
-            raise ValueError(f"label_smoothing: got {self.label_smoothing}, expected 0 <= x < 1")
-        if not self.z_loss >= 0.0:
-            raise ValueError(f"z_loss: got {self.z_loss}, expected >= 0")
+        share = checks.require_number("label_smoothing", self.label_smoothing, below=1.0)
+        object.__setattr__(self, "label_smoothing", share)
+        object.__setattr__(self, "z_loss", checks.require_number("z_loss", self.z_loss))
+        if not isinstance(self.from_logits, bool | np.bool_):
+            raise TypeError(f"from_logits: got {self.from_logits!r}, expected True or False")
+        object.__setattr__(self, "from_logits", bool(self.from_logits))
+        function = self.softmax_loss_function
+        if function is not None and not callable(function):
+            raise TypeError(f"softmax_loss_function: got {function!r}, expected a callable or None")
         if self.z_loss and not self.from_logits:
             raise ValueError("z_loss: needs logits; probabilities have no log-normaliser")
         shaped = self.label_smoothing or self.z_loss or not self.from_logits
@@ -110,7 +116,7 @@ def masked_token_losses(
 
     Args are checked tensors (`checks.require_*`); logits float32 or float64, weights of that dtype.
     """
-    live = weights != 0  # [B, T]
+    live = checks.nonzero(weights)  # [B, T]
     if options.softmax_loss_function is None:
         return _zero_unless(live, _blocked_parts(logits, targets, live, options).total)
     return _zero_unless(live, _custom_losses(logits, targets, live, options))
@@ -120,7 +126,7 @@ def masked_token_parts(
     logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, options: CrossEntropy
 ) -> TokenParts:
     """`masked_token_losses`, and beside it what is reported; the cross-entropy is computed once."""
-    live = weights != 0  # [B, T]
+    live = checks.nonzero(weights)  # [B, T]
     if options.softmax_loss_function is None:
         parts = _blocked_parts(logits, targets, live, options)
     else:
@@ -191,10 +197,10 @@ def _id_losses(
     logits: tf.Tensor, targets: tf.Tensor, live: tf.Tensor, options: CrossEntropy, what: str
 ) -> tf.Tensor:
     """Losses `[B, T]` of ids `[B, T]`: no one-hot `[B, T, V]` is made."""
-    targets = targets if targets.dtype in (tf.int32, tf.int64) else tf.cast(targets, tf.int64)
+    targets = _wide(targets)
     size = tf.shape(logits)[-1]
     valid = checks.in_range(targets, size)  # [B, T]
-    targets = checks.raise_where(live & ~valid, targets, what)
+    targets = checks.raise_where(live & ~valid, targets, what, size=size)
     safe = tf.where(valid, targets, tf.zeros([], targets.dtype))
     if options.from_logits:
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=safe, logits=logits)
@@ -202,6 +208,11 @@ def _id_losses(
         losses = -tf.math.log(tf.gather(logits, safe, batch_dims=2))
     # Where assertions are compiled away (XLA) a bad id must not pass as the loss of id 0.
     return tf.where(valid, losses, tf.constant(float("nan"), losses.dtype))
+
+
+def _wide(ids: tf.Tensor) -> tf.Tensor:
+    """Integer ids in a dtype that TensorFlow's losses take."""
+    return ids if ids.dtype in (tf.int32, tf.int64) else tf.cast(ids, tf.int64)
 
 
 def _dense_losses(logits: tf.Tensor, targets: tf.Tensor, options: CrossEntropy) -> tf.Tensor:
@@ -220,7 +231,7 @@ def _dense_losses(logits: tf.Tensor, targets: tf.Tensor, options: CrossEntropy) 
 def _uniform_losses(logits: tf.Tensor, options: CrossEntropy) -> tf.Tensor:
     """Cross-entropy `[B, T]` against the uniform distribution over the classes not banned."""
     floor = -float("inf") if options.from_logits else 0.0
-    allowed = tf.cast(logits != floor, logits.dtype)  # [B, T, V]
+    allowed = tf.cast(tf.not_equal(logits, floor), logits.dtype)  # [B, T, V]
     uniform = tf.math.divide_no_nan(allowed, tf.reduce_sum(allowed, axis=-1, keepdims=True))
     plain = CrossEntropy(from_logits=options.from_logits)
     return _dense_losses(logits, tf.stop_gradient(uniform), plain)
@@ -255,11 +266,12 @@ def _custom_ids(
 
     The width of the logits says nothing about live ids: it may be that of hidden states.
     """
+    targets = _wide(targets)
     classes = getattr(options.softmax_loss_function, "num_classes", None)
     valid = checks.in_range(targets, tf.shape(logits)[-1] if classes is None else classes)
     if classes is not None:
         what = "target id outside [0, num_classes) of softmax_loss_function, at a non-zero weight"
-        targets = checks.raise_where(live & ~valid, targets, what)
+        targets = checks.raise_where(live & ~valid, targets, what, size=classes)
     return tf.where(live | valid, targets, tf.zeros([], targets.dtype))
 
 

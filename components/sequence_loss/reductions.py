@@ -5,9 +5,11 @@ where the divisor is exactly 0. No divisor has an epsilon added.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import tensorflow as tf
+
+from components.sequence_loss import checks
 
 
 class LossSum(NamedTuple):
@@ -55,6 +57,13 @@ class LossSum(NamedTuple):
         # sum([a, b]) starts from the int 0
         return self if isinstance(other, int) and other == 0 else NotImplemented
 
+    def __mul__(self, _: object) -> NoReturn:
+        # A tuple would repeat itself.
+        raise TypeError("LossSum: cannot be multiplied; scale its sums: loss.map(lambda x: 2 * x)")
+
+    def __rmul__(self, other: object) -> NoReturn:
+        self.__mul__(other)
+
 
 class LossParts(NamedTuple):
     """The sums of one batch: what is minimised, and what is reported beside it.
@@ -83,6 +92,12 @@ class LossParts(NamedTuple):
 
     def __radd__(self, other: object) -> "LossParts":
         return self if isinstance(other, int) and other == 0 else NotImplemented
+
+    def __mul__(self, _: object) -> NoReturn:
+        raise TypeError("LossParts: cannot be multiplied; scale its sums with .map")
+
+    def __rmul__(self, other: object) -> NoReturn:
+        self.__mul__(other)
 
 
 def _total(values: tf.Tensor) -> tf.Tensor:
@@ -121,7 +136,7 @@ def _length_mean(losses: tf.Tensor, weights: tf.Tensor, lengths: tf.Tensor | Non
 
 def _nonzero_mean(losses: tf.Tensor, weights: tf.Tensor, _: tf.Tensor | None) -> LossSum:
     """sum w l /0 #(w != 0): TF 1's `sum_over_timesteps` with `sum_over_batch`."""
-    return LossSum(_total(weights * losses), _total(tf.cast(weights != 0, losses.dtype)))
+    return LossSum(_total(weights * losses), _total(tf.cast(checks.nonzero(weights), losses.dtype)))
 
 
 def unreduced(losses: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:

@@ -70,7 +70,7 @@ def sequence_weights(
     for name, factor in given.items():
         factor = checks.require_same_shape(name, factor, plane, dims=factor.shape.rank, of=source)
         values = tf.cast(_multiplier(name, factor, plane), dtype)  # [B, T] or [B, 1]
-        product, live = product * values, live & (values != 0)
+        product, live = product * values, live & checks.nonzero(values)
     return tf.ensure_shape(tf.where(live, product, tf.zeros([], dtype)), plane.shape)
 
 
@@ -86,7 +86,8 @@ def per_segment_weights(weights: Any, segment_ids: Any) -> tf.Tensor:
       segment_ids: integer `[B, T]`, 0 <= id <= T, 0 is padding. Rows do not share segments.
 
     Returns:
-      `[B, T]` of the weights' dtype; 0 at id 0 and in segments whose weights sum to 0 or less.
+      `[B, T]` of the weights' dtype; 0 at id 0 and in segments whose weights sum to 0 or less. A
+      weight that is NaN or infinite stays so, and does not count in the sum of its segment.
 
     Raises:
       ValueError, TypeError: a wrong rank, shape or dtype, an id outside [0, T].
@@ -104,10 +105,13 @@ def per_segment_weights(weights: Any, segment_ids: Any) -> tf.Tensor:
     )
     live = tf.where(ids > 0, weights, tf.zeros([], weights.dtype))
     places = ids + (steps + 1) * tf.range(rows)[:, tf.newaxis]  # [B, T], distinct across rows
-    sums = tf.math.unsorted_segment_sum(live, places, rows * (steps + 1))
+    finite = tf.math.is_finite(live)
+    summed = tf.where(finite, live, tf.zeros([], weights.dtype))
+    sums = tf.math.unsorted_segment_sum(summed, places, rows * (steps + 1))
     total = tf.gather(sums, places)  # [B, T]
-    counted = (live != 0) & (total > 0)
-    share = live / tf.where(counted, total, tf.ones([], weights.dtype))
+    # A weight that is not finite stays so, for check_finite to name its own position.
+    counted = checks.nonzero(live) & ((total > 0) | ~finite)
+    share = live / tf.where(counted & finite, total, tf.ones([], weights.dtype))
     return tf.where(counted, share, tf.zeros([], weights.dtype))
 
 
@@ -117,7 +121,7 @@ def _tensor(name: str, value: Any) -> tf.Tensor:
     shapes = " or ".join(_SHAPES[rank] for rank in ranks)
     if value is None:
         raise TypeError(f"{name}: got None, expected {wanted} {shapes}")
-    tensor = tf.convert_to_tensor(value)
+    tensor = checks.as_tensor(name, value)
     if tensor.shape.rank not in ranks:
         raise ValueError(f"{name}: got {checks.describe(tensor)}, expected {shapes}")
     if not fits(tensor.dtype):
@@ -144,10 +148,9 @@ def _plane(given: dict[str, tf.Tensor], maxlen: int | None) -> tuple[str, tf.Ten
 def _multiplier(name: str, factor: tf.Tensor, plane: tf.Tensor) -> tf.Tensor:
     """A checked factor as something that multiplies: `[B, T]` or `[B, 1]`."""
     if name == "segment_ids":
-        return factor != 0
+        return checks.nonzero(factor)
     if name == "lengths":
-        steps = tf.shape(plane, factor.dtype if factor.dtype.size >= 4 else tf.int32)[1]
-        factor = tf.cast(factor, steps.dtype)
+        steps, factor = tf.shape(plane, tf.int64)[1], tf.cast(factor, tf.int64)
         bad = (factor < 0) | (factor > steps)
         factor = _refuse(bad, factor, "lengths", f"0 <= length <= T of {checks.describe(plane)}")
         return tf.sequence_mask(factor, steps)
@@ -162,7 +165,7 @@ def _refuse(bad: tf.Tensor, values: tf.Tensor, name: str, expected: str) -> tf.T
         flat = (bad[:, tf.newaxis], values[:, tf.newaxis]) if bad.shape.rank == 1 else (bad, values)
         return tf.reshape(checks.raise_where(*flat, what), tf.shape(values))
     if known.any():
-        first = tuple(int(index) for index in tf.where(known)[0])
+        first = tuple(int(indices[0]) for indices in known.nonzero())
         place = ", ".join(
             f"{axis} {i}" for axis, i in zip(("example", "position"), first, strict=False)
         )

@@ -13,11 +13,11 @@ from components.sequence_loss import REDUCTIONS, compat, sequence_loss
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "reductions.md"
 TEXT = PAGE.read_text()
-LOSSES = np.array([[1, 2, 3, 2], [6, 4, 1, 1], [1, 1, 1, 1]], float)
+LOSSES = np.array([[1, 2, 3, 2], [4, 6, 1, 1], [1, 1, 1, 1]], float)
 # Two classes with the logits 0 and ln(e^l - 1): the loss of class 0 is ln(1 + e^l - 1) = l.
 LOGITS = np.stack([np.zeros([3, 4]), np.log(np.expm1(LOSSES))], axis=-1)
 TARGETS = np.zeros([3, 4], int)
-WEIGHTS = np.array([[0.5, 2, 1, 1], [1, 0, 0, 0], [0, 0, 0, 0]])
+WEIGHTS = np.array([[0.5, 2, 1, 1], [0, 1, 0, 0], [0, 0, 0, 0]])
 LENGTHS = [4, 2, 0]
 NOT_OFFERED = "*(not offered)* B · T"
 
