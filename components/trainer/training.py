@@ -15,7 +15,12 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from components.sequence_loss import LossParts, LossSum, linear_sequence_loss_parts
+from components.sequence_loss import (
+    LossParts,
+    LossSum,
+    linear_sequence_loss_parts,
+    sequence_loss_sum,
+)
 from components.trainer import batching
 from components.trainer.models import ModelSpec, SequenceModel, build_model
 from components.trainer.request import LossOptions, TrainOptions, TrainRequest
@@ -132,7 +137,7 @@ class Minimised(NamedTuple):
 
 
 class Objective:
-    """Batch to sums: what is minimised, and what is reported. Logits [B, T, V] are never held."""
+    """Batch to sums: what is minimised, and what is reported. Training never holds logits [B, T, V]."""
 
     def __init__(self, model: SequenceModel, settings: Settings, loss: LossOptions) -> None:
         self._model = model
@@ -157,9 +162,13 @@ class Objective:
         return Minimised(parts.total.mean, plain, parts.z_loss.mean)
 
     def plain(self, batch: batching.Batch) -> LossSum:
-        """(sum w l, sum w) without dropout, smoothing or z-loss: the number that is reported."""
-        hidden = self._model.hidden(self.inputs(batch), training=False)
-        return self._parts(hidden, batch, LossOptions(), forward_only=True).total
+        """(sum w l, sum w) without dropout, smoothing or z-loss: the number that is reported.
+
+        On the logits, as the exported `score`: float32 knows a loss of 1e-4 to 1e-4 of itself only,
+        and the two must agree to 1e-6 there too, which the same arithmetic does.
+        """
+        logits = self._model.logits(self._model.hidden(self.inputs(batch), training=False))
+        return sequence_loss_sum(logits, batch[features.TARGETS], batch[features.LOSS_WEIGHTS])
 
     def _parts(
         self,

@@ -288,6 +288,7 @@ def test_the_invariance_certificate_of_the_newest_run(line, tokenline) -> None:
     (written,) = line.folder.glob("runs/small/runs/*/certificate.json")
     certificate = json.loads(written.read_text())
     assert certificate["passed"]
-    assert certificate["run"] == line.new_span.record["run"]
+    assert certificate["run"] == written.parent.name
+    assert certificate["run"] >= line.new_span.record["run"]  # other tests may have run it since
     assert (certificate["rows"], certificate["seed"]) == (48, 0)
     assert [c["compared"] for c in certificate["checks"] if c["status"] != "PASS"] == []
