@@ -125,7 +125,7 @@ class ExportedModel:
         return found, tf.concat(flat, axis=0)
 
     def _differentiable(self, batch: dict[str, tf.Tensor]) -> loss.LossSum:
-        """`Objective.plain`, which has no gradient, as the trainer's step computes it."""
+        """The plain loss by way of `linear_sequence_loss`, whose gradient the trainer's step applies."""
         hidden = self.network.hidden(self.objective.inputs(batch), training=False)
         kernel, bias, transposed = self.network.stored_projection()
         return loss.linear_sequence_loss(
