@@ -20,10 +20,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
+from benchmarks import memory_log
 from benchmarks.cases import Case
 
 HEADLINE = Case()
@@ -40,19 +41,24 @@ OURS = [FUSED, HALF, "fused float32 xla"]
 ROOFS = {FUSED: "matmul float32", HALF: "matmul bfloat16"}
 FLAT = [8_000, 32_000, 128_000]
 CHUNKS = [32, 64, 128, 256, 384, 512, 768, 1024]
+FLAT_BATCH = 170  # with which the equal chunks are nearly full at each V
+FLAT_RUNS = 3
 BUDGET = 16 * 2**20
 
 
 class Worker:
     """A candidate's process."""
 
-    def __init__(self, name: str, python: str) -> None:
+    def __init__(self, name: str, python: str, log: IO[str] | None = None) -> None:
+        """log: where TensorFlow's allocations are written (`memory_log`); None: nowhere."""
         self.name = name
+        quiet = subprocess.PIPE if name.startswith("torch") else subprocess.DEVNULL
         self._process = subprocess.Popen(
             [python, "-m", "benchmarks.worker", name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE if name.startswith("torch") else subprocess.DEVNULL,
+            stderr=quiet if log is None else log,
+            env=None if log is None else os.environ | memory_log.ENVIRONMENT,
             text=True,
             cwd=pathlib.Path(__file__).parent.parent,
         )
@@ -180,21 +186,45 @@ def grid(repeats: int) -> list[dict[str, Any]]:
 
 
 def flatness() -> list[dict[str, Any]]:
-    """What the loss allocates beyond the gradients, as V grows and chunks keep `BUDGET` elements."""
+    """What the loss holds beyond the gradients, as V grows and chunks keep `BUDGET` elements."""
     rows = []
-    print("\nmost memory in use beyond weights and gradients, MiB")
+    print("\nmost bytes of tensors alive, and resident, beyond weights and gradients, MiB")
     for name in (FUSED, HALF):
         for classes in FLAT:
-            case = Case(classes=classes, batch=128)
+            case = Case(classes=classes, batch=FLAT_BATCH)
+            chunk = BUDGET // classes
+            beyond = _most_alive(name, case, chunk) - case.gradient_bytes
             with workers([name], "") as made:
-                made[name].prepare(case, chunk_tokens=BUDGET // classes)
-                for _ in range(2):
+                made[name].prepare(case, chunk_tokens=chunk)
+                for _ in range(FLAT_RUNS):
                     made[name].ask("run")
-                used = made[name].ask("allocated")
-            beyond = used - case.gradient_bytes
-            rows.append({"candidate": name, "classes": classes, "beyond": beyond})
-            print(f"  {name:15s} V={classes:>7,} {beyond / 2**20:6.0f}", flush=True)
+                resident = made[name].ask("peak") - case.gradient_bytes
+            rows.append(
+                {"candidate": name, "classes": classes, "beyond": beyond, "resident": resident}
+            )
+            print(
+                f"  {name:15s} V={classes:>7,} {beyond / 2**20:6.0f} {resident / 2**20:6.0f}",
+                flush=True,
+            )
     return rows
+
+
+def _most_alive(name: str, case: Case, chunk_tokens: int) -> int:
+    """Bytes of tensors beyond those alive before, the most of `FLAT_RUNS` runs."""
+    tensors = memory_log.Tensors()
+    with tempfile.NamedTemporaryFile("w") as log, open(log.name, encoding="utf-8") as lines:
+        worker = Worker(name, sys.executable, log)
+        try:
+            worker.prepare(case, chunk_tokens=chunk_tokens)
+            tensors.read(lines)
+            before = tensors.now
+            tensors.forget_peak()
+            for _ in range(FLAT_RUNS):
+                worker.ask("run")
+        finally:
+            worker.close()
+        tensors.read(lines)
+    return tensors.peak - before
 
 
 def chunk_sizes(repeats: int) -> list[dict[str, Any]]:
@@ -242,7 +272,7 @@ def verdicts(record: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
     # With bfloat16 products the kernel's 16-bit copy grows with V: shown, not promised.
     beyond = [row["beyond"] for row in record["flatness"] if row["candidate"] == FUSED]
     spread = max(beyond) / min(beyond) - 1
-    at_most("memory in use from V=8k to 128k, float32: spread", 0.2, spread, "{:.0%}")
+    at_most("tensors alive from V=8k to 128k, float32: spread", 0.2, spread, "{:.0%}")
     for name, least in ((FUSED, 0.7), (HALF, 0.5)):
         at_least(
             f"share of matmul speed, {name}", least, times[ROOFS[name]] / times[name], "{:.0%}"

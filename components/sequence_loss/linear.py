@@ -127,7 +127,7 @@ def linear_sequence_loss_parts(
         hidden, kernel, bias, targets, weights, target_lengths, plan
     )
     coefficients = _coefficients(batch, reduction)
-    weighted = _weighted_losses(batch, plan)
+    weighted = _weighted_losses(batch, plan, _expected_upstream(batch, reduction))
     numerator, plain, z_term = weighted(batch.hidden, batch.kernel, batch.bias, coefficients)
     return _parts(batch, reduction, numerator, plain, z_term)
 
@@ -142,6 +142,22 @@ def _coefficients(batch: Batch, reduction: str) -> tf.Tensor:
     totals = tf.reduce_sum(batch.weights, axis=1, keepdims=True)  # [B, 1]
     counted = tf.cast(totals > 0, totals.dtype)
     return counted * tf.math.divide_no_nan(batch.weights, totals)
+
+
+def _expected_upstream(batch: Batch, reduction: str) -> tf.Tensor:
+    """The derivative of `LossSum.mean` with respect to the numerator: what most callers ask for.
+
+    The gradients are computed multiplied by it, so that multiplying them by what does come from
+    above, a pass over all of the kernel's and often another array of its size, is seldom needed.
+    """
+    denominator = reductions.SUMS[reduction](
+        tf.zeros_like(batch.weights), batch.weights, batch.lengths
+    ).denominator
+    one = tf.ones([], batch.weights.dtype)
+    if denominator is None:
+        return one
+    upstream = tf.math.divide_no_nan(one, denominator)
+    return tf.where(tf.math.is_finite(upstream) & (upstream > 0), upstream, one)
 
 
 def _parts(
@@ -173,21 +189,21 @@ class _Values(NamedTuple):
 Weighted = Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
 
 
-def _weighted_losses(batch: Batch, plan: Plan) -> Weighted:
+def _weighted_losses(batch: Batch, plan: Plan, expected: tf.Tensor) -> Weighted:
     """The function (hidden, kernel, bias, c) -> (sum c l, plain losses, z-losses `[B, T]`).
 
     Its gradient is computed with its value. Only the first result has one.
     """
 
     def value_and_gradient(*inputs: tf.Tensor) -> Any:
-        values = _values(inputs, batch, plan)
+        values = _values(inputs, batch, plan, expected)
         result = values.result
         pieces = [result.d_hidden, result.d_kernel, result.d_bias, values.token_losses]
         pieces = [piece for piece in pieces if piece is not None]
 
         def gradient(upstream: tf.Tensor, *_: tf.Tensor) -> list[tf.Tensor]:
             shaped = [tf.reshape(p, tf.shape(x)) for p, x in zip(pieces, inputs, strict=True)]
-            return _scaled(upstream, list(inputs), shaped, batch, plan)
+            return _scaled(upstream, expected, list(inputs), shaped, batch, plan)
 
         return (values.numerator, values.plain, values.z_losses), gradient
 
@@ -195,16 +211,16 @@ def _weighted_losses(batch: Batch, plan: Plan) -> Weighted:
         inputs = [hidden, kernel, c] if bias is None else [hidden, kernel, bias, c]
         if plan.gradient:
             return tf.custom_gradient(value_and_gradient)(*inputs)
-        values = _values(inputs, batch, plan)
+        values = _values(inputs, batch, plan, expected)
         return _refusing_gradient(values.numerator, inputs), values.plain, values.z_losses
 
     return weighted
 
 
-def _values(inputs: Sequence[tf.Tensor], batch: Batch, plan: Plan) -> _Values:
+def _values(inputs: Sequence[tf.Tensor], batch: Batch, plan: Plan, expected: tf.Tensor) -> _Values:
     """Constants: a tape would record the engine's loop too, which has no gradient of its own."""
     inputs = [tf.stop_gradient(x) for x in inputs]
-    result = _run(batch, inputs, plan)
+    result = _run(batch, [*inputs[:-1], inputs[-1] * tf.stop_gradient(expected)], plan)
     token_losses, z_losses = _token_losses(result, plan)
     shape = tf.shape(batch.weights)
     token_losses = checks.check_finite(tf.reshape(token_losses, shape), batch.weights)
@@ -234,7 +250,7 @@ def _token_losses(result: Result, plan: Plan) -> tuple[tf.Tensor, tf.Tensor]:
 def _run(batch: Batch, inputs: Sequence[tf.Tensor], plan: Plan) -> Result:
     """The rows of the batch through the engine that the context allows.
 
-    inputs: hidden, kernel, bias unless there is none, coefficients.
+    inputs: hidden, kernel, bias unless there is none, coefficients of the gradients.
     """
     hidden, kernel, *bias, coefficients = inputs
     rows = Rows(
@@ -267,24 +283,23 @@ def _traced(plan: Plan, kernel_shape: tuple[int, ...]) -> Callable[[Rows, Projec
 
 def _scaled(
     upstream: tf.Tensor,
+    expected: tf.Tensor,
     inputs: list[tf.Tensor],
     first: list[tf.Tensor],
     batch: Batch,
     plan: Plan,
 ) -> list[tf.Tensor]:
-    """upstream * first in the dtypes of the inputs, with a gradient of its own: that on the logits.
+    """The gradients in the dtypes of the inputs, with a gradient of their own: that on the logits.
 
-    Half precision comes last: sums over the batch do not fit it before upstream has divided them.
+    first: those to hidden, kernel and bias times `expected`, and that to the coefficients.
 
     Second derivatives are rare, and they alone hold logits `[B, T, V]`.
     """
 
     @tf.custom_gradient
     def scaled(upstream: tf.Tensor, *inputs: tf.Tensor) -> Any:
-        values = [
-            tf.cast(tf.cast(upstream, piece.dtype) * piece, x.dtype)
-            for piece, x in zip(first, inputs, strict=True)
-        ]
+        *pieces, token_losses = first
+        values = [*_rescaled(pieces, upstream, expected), upstream * token_losses]
 
         def gradient(*upstreams: tf.Tensor) -> list[tf.Tensor]:
             with tf.GradientTape() as outer:
@@ -295,9 +310,21 @@ def _scaled(
                 products = inner.gradient(loss, inputs, output_gradients=upstream)
             return outer.gradient(products, [upstream, *inputs], output_gradients=upstreams)
 
-        return values, gradient
+        # Half precision comes last: sums over the batch do not fit it before they are divided.
+        return [tf.cast(v, x.dtype) for v, x in zip(values, inputs, strict=True)], gradient
 
     return scaled(upstream, *inputs)
+
+
+def _rescaled(pieces: list[tf.Tensor], upstream: tf.Tensor, expected: tf.Tensor) -> list[tf.Tensor]:
+    """`pieces`, made for the upstream derivative `expected`, for `upstream`."""
+
+    def multiplied() -> list[tf.Tensor]:
+        return [upstream / expected * piece for piece in pieces]
+
+    if linear_xla.compiling():  # fuses it, and has no cheap branches
+        return multiplied()
+    return tf.cond(tf.equal(upstream, expected), lambda: pieces, multiplied)
 
 
 def _on_logits(inputs: Sequence[tf.Tensor], batch: Batch, plan: Plan) -> tf.Tensor:

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 
-from benchmarks import loss, loss_candidates
+from benchmarks import loss, loss_candidates, memory_log
 from benchmarks.cases import Case
 
 SMALL = Case(batch=6, time=10, features=16, classes=50, padding=0.45)
@@ -81,7 +81,7 @@ def test_verdicts_are_computed_from_the_times() -> None:
     assert [row[0] for row in slow if not row[3]] == [
         "float32, against Keras on logits",
         "bfloat16 products, against Keras float32",
-        "memory in use from V=8k to 128k, float32: spread",
+        "tensors alive from V=8k to 128k, float32: spread",
         "share of matmul speed, fused float32",
         "share of matmul speed, fused bfloat16",
         "float32, against PyTorch on gathered rows",
@@ -89,3 +89,27 @@ def test_verdicts_are_computed_from_the_times() -> None:
     without_torch = copy.deepcopy(record(fused=0.3, half=0.15, beyond=115))
     del without_torch["headline"]["seconds"][loss.GATHERED]
     assert len(loss.verdicts(without_torch)) == len(good) - 1
+
+
+def test_alive_tensors_are_counted_once_and_until_they_are_freed() -> None:
+    def made(number: int, size: int) -> str:
+        return (
+            '__LOG_MEMORY__ MemoryLogTensorAllocation { step_id: 1 kernel_name: "m" tensor {'
+            f" allocation_description {{ requested_bytes: {size} allocated_bytes: {2 * size}"
+            f" allocation_id: {number} }} }} }}\n"
+        )
+
+    def freed(number: int) -> str:
+        return f"__LOG_MEMORY__ MemoryLogTensorDeallocation {{ allocation_id: {number} }}\n"
+
+    tensors = memory_log.Tensors()
+    tensors.read([made(1, 100), "something else\n", made(2, 30), made(1, 100), freed(2)])
+    assert (tensors.now, tensors.peak) == (100, 130)
+    tensors.forget_peak()
+    tensors.read([made(3, 20), freed(1), freed(7), made(4, 50)])
+    assert (tensors.now, tensors.peak) == (70, 120)
+
+
+def test_what_the_loss_holds_is_read_from_the_log_of_its_process() -> None:
+    most = loss._most_alive(loss.FUSED, SMALL, chunk_tokens=4)
+    assert SMALL.gradient_bytes <= most <= 20 * SMALL.gradient_bytes
