@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 CONFIG ?= pipeline_config.yaml
 
-.PHONY: run test unit bench-loss lint format lock wheel setup clean
+.PHONY: run test unit bench-loss bench-transform lint format lock wheel setup clean
 
 run: setup
 	$(BIN)/tokenline run --config $(CONFIG)
@@ -19,6 +19,10 @@ unit: setup
 # About ten minutes on two cores. TORCH=... names an interpreter that has PyTorch, to compare with it.
 bench-loss: setup
 	$(BIN)/python -m benchmarks.loss $(if $(TORCH),--torch-python $(TORCH))
+
+# About six minutes on two cores.
+bench-transform: setup
+	$(BIN)/python -m benchmarks.transform
 
 lint: setup
 	$(BIN)/ruff format --check .

@@ -49,12 +49,18 @@ BUDGET = 16 * 2**20
 class Worker:
     """A candidate's process."""
 
-    def __init__(self, name: str, python: str, log: IO[str] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        python: str,
+        log: IO[str] | None = None,
+        module: str = "benchmarks.worker",
+    ) -> None:
         """log: where TensorFlow's allocations are written (`memory_log`); None: nowhere."""
         self.name = name
         quiet = subprocess.PIPE if name.startswith("torch") else subprocess.DEVNULL
         self._process = subprocess.Popen(
-            [python, "-m", "benchmarks.worker", name],
+            [python, "-m", module, name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=quiet if log is None else log,

@@ -15,7 +15,9 @@ _LIBRARIES = (
     "keras",
     "keras-hub",
     "numpy",
+    "sentencepiece",
     "tensorflow",
+    "tensorflow-text",
     "tensorflow-transform",
     "tfx",
 )

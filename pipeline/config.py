@@ -10,14 +10,26 @@ imports loads TensorFlow, so that a wrong key is reported at once.
 
 import dataclasses
 import os
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline import config_checks, config_loader
 from pipeline.config_loader import required, setting
 
 Task = Literal["lm", "seq2seq", "tagging"]
-Tokenizer = Literal["whitespace", "character", "byte", "pretokenized"]
-WeightFactor = Literal["mask", "token", "example"]
+Tokenizer = Literal[
+    "whitespace",
+    "regex",
+    "character",
+    "byte",
+    "wordpiece",
+    "sentencepiece",
+    "pretokenized",
+    "ids",
+]
+NormalForm = Literal["none", "NFC", "NFD", "NFKC", "NFKD"]
+WeightFactor = Literal[
+    "mask", "token", "example", "inverse_frequency", "region", "class", "span_age"
+]
 ColumnKind = Literal["integer", "number", "text", "integer?", "number?", "text?"]
 MetricName = Literal[
     "masked_token_loss",
@@ -57,6 +69,20 @@ class GeneratorConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class WindowConfig:
+    """excess_length: window. How long texts are cut into overlapping pieces."""
+
+    stride: int = setting(
+        0, "tokens from one window to the next; what overlaps is context of weight 0",
+        ge=1, derived="what fits into max_target_length",
+    )  # fmt: skip
+    over: Literal["row", "file"] = setting(
+        "row", "row: each row is cut for itself; file: all rows of a file as one text"
+    )
+    separator: str = setting("", "over file: the token between two rows; '' = none")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class DataConfig:
     """Where the rows are, what their columns mean, and how they become token ids."""
 
@@ -91,7 +117,14 @@ class DataConfig:
         ge=0, le=1,
     )  # fmt: skip
     generator: GeneratorConfig | None = setting(None, "writes sample data into path")
-    excess_length: Literal["truncate", "raise"] = setting("truncate", "what to do past max length")
+    max_oov_rate: float = setting(
+        0.3, "share of a side's tokens that may be unknown before the run fails", ge=0, le=1
+    )
+    excess_length: Literal["truncate", "window", "drop", "raise"] = setting(
+        "truncate", "what to do past max length: cut, cut into windows (lm), leave out, fail"
+    )
+    truncate: Literal["right", "left"] = setting("right", "the end at which truncate cuts")
+    window: WindowConfig = setting(WindowConfig(), "how window cuts")
     max_source_length: int = setting(100, "source tokens kept", ge=1, derived="task")
     max_target_length: int = setting(100, "target tokens kept; lm: the sequence length", ge=1)
     pad_id: int = setting(0, "id that fills up a batch; may equal eos_id", ge=0)
@@ -118,13 +151,40 @@ class TransformConfig:
     source_tokenizer: Tokenizer = setting("whitespace", "how sources are cut", derived="task")
     target_tokenizer: Tokenizer = setting("whitespace", "how targets are cut", derived="task")
     lowercase: bool = setting(False, "lower-case the text first")
+    source_lowercase: bool = setting(False, "the same, sources only", derived="lowercase")
+    target_lowercase: bool = setting(False, "the same, targets only", derived="lowercase")
+    normalize: NormalForm = setting("none", "Unicode normal form of the text")
+    source_normalize: NormalForm = setting("none", "the same, sources only", derived="normalize")
+    target_normalize: NormalForm = setting("none", "the same, targets only", derived="normalize")
+    source_pattern: str = setting("", "regex: what a source token is (RE2)")
+    target_pattern: str = setting("", "regex: what a target token is (RE2)")
+    source_subwords: str | None = setting(
+        None, "wordpiece: a vocabulary file, sentencepiece: a model; without it, learned", path=True
+    )
+    target_subwords: str | None = setting(None, "the same for targets", path=True)
     share_vocabulary: bool = setting(False, "one vocabulary for both sides")
     append_eos: bool = setting(
         True, "end each sequence with eos; never for tagging", derived="task"
     )
+    prepend_bos: bool = setting(False, "start each sequence with bos, too")
     input_chars: int = setting(0, "tagging: characters kept of each token; 0 = none", ge=0)
     weights: tuple[WeightFactor, ...] = setting(
-        (), "loss weight = product of these factors", derived="the weight columns"
+        (), "loss weight = product of these factors", derived="what is given"
+    )
+    regions: dict[str, float] = setting(
+        {}, "marker token: weight of the target tokens after it, up to the next marker", ge=0
+    )
+    region_before: float = setting(
+        0.0, "weight of the target tokens up to and with the first marker", ge=0
+    )
+    class_weights: dict[str, float] = setting(
+        {}, "target token, or tag: its weight; others have 1", ge=0
+    )
+    inverse_frequency_cap: float = setting(
+        10.0, "weight of a rare token at most, of an average one 1", ge=1
+    )
+    span_half_life: float | None = setting(
+        None, "weight halves with every so many spans of age", gt=0
     )
 
 
@@ -262,16 +322,11 @@ def _complete(config: Config, given: set[str]) -> Config:
     data = dataclasses.replace(config.data, columns=columns)
     if not data.split_by and all(isinstance(share, int) for share in data.split.values()):
         data = dataclasses.replace(data, split_by=(columns[next(iter(roles))],))
-    transform = config.transform
-    if "transform.weights" not in given:
-        factors: dict[WeightFactor, bool] = {
-            "mask": True,
-            "token": "weights" in columns,
-            "example": "example_weight" in columns,
-        }
-        transform = dataclasses.replace(
-            transform, weights=tuple(n for n, on in factors.items() if on)
-        )
+    transform = _complete_transform(config.transform, columns, given)
+    if "data.window.stride" not in given:
+        room = data.max_target_length - transform.append_eos - transform.prepend_bos
+        window = dataclasses.replace(data.window, stride=max(1, room))
+        data = dataclasses.replace(data, window=window)
     if config.task == "tagging":
         data, transform = _complete_tagging(data, transform, given)
     decode, serving, train = config.decode, config.serving, config.train
@@ -288,16 +343,40 @@ def _complete(config: Config, given: set[str]) -> Config:
     )
 
 
+def _complete_transform(
+    transform: TransformConfig, columns: dict[str, str], given: set[str]
+) -> TransformConfig:
+    """What holds for both sides where a side says nothing; the factors that there is data for."""
+    derived: dict[str, Any] = {}
+    for name in ("lowercase", "normalize"):
+        for side in ("source", "target"):
+            if f"transform.{side}_{name}" not in given:
+                derived[f"{side}_{name}"] = getattr(transform, name)
+    if "transform.weights" not in given:
+        factors: dict[WeightFactor, bool] = {
+            "mask": True,
+            "token": "weights" in columns,
+            "example": "example_weight" in columns,
+            "region": bool(transform.regions),
+            "class": bool(transform.class_weights),
+            "span_age": transform.span_half_life is not None,
+        }
+        derived["weights"] = tuple(name for name, on in factors.items() if on)
+    return dataclasses.replace(transform, **derived)
+
+
 def _complete_tagging(
     data: DataConfig, transform: TransformConfig, given: set[str]
 ) -> tuple[DataConfig, TransformConfig]:
     """Tagging reads lists of tokens, adds no eos, and its two sides are equally long."""
-    aligned = {
+    aligned: dict[str, Any] = {
         "source_tokenizer": "pretokenized",
         "target_tokenizer": "pretokenized",
         "append_eos": False,
     }
+    # A tag is a label, not text: lower-casing and normal forms are for what is read.
+    aligned |= {"target_lowercase": False, "target_normalize": "none"}
     absent = {name: value for name, value in aligned.items() if f"transform.{name}" not in given}
     if "data.max_source_length" not in given:
         data = dataclasses.replace(data, max_source_length=data.max_target_length)
-    return data, dataclasses.replace(transform, **absent)  # type: ignore[arg-type]
+    return data, dataclasses.replace(transform, **absent)

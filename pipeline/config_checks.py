@@ -8,7 +8,7 @@ import itertools
 import os
 from typing import TYPE_CHECKING
 
-from pipeline import config_checks_model
+from pipeline import config_checks_model, config_checks_tokens
 from pipeline.config_problems import Problems
 
 if TYPE_CHECKING:
@@ -23,9 +23,22 @@ TASK_ROLES = {
 WEIGHT_ROLES = {"weights": "a list of numbers", "example_weight": "a number"}
 SPAN = "{SPAN}"
 _NOT_USED_BY = {
-    "lm": ("data.max_source_length", "transform.source_tokenizer", "transform.share_vocabulary"),
+    "lm": (
+        "data.max_source_length",
+        "transform.source_tokenizer",
+        "transform.source_lowercase",
+        "transform.source_normalize",
+        "transform.source_pattern",
+        "transform.source_subwords",
+        "transform.share_vocabulary",
+    ),
     "seq2seq": (),
-    "tagging": ("decode.max_length",),
+    "tagging": (
+        "decode.max_length",
+        "transform.prepend_bos",
+        "transform.target_lowercase",
+        "transform.target_normalize",
+    ),
 }
 _GENERATED = {"source": "source", "target": "target"}
 _GENERATED_EXTRA = {"digits": ("integer", "integer?")}
@@ -44,7 +57,7 @@ def check(config: "Config", problems: Problems) -> None:
         _keys_without_use,
         _tagging,
         _vocabularies,
-        _weights,
+        config_checks_tokens.check,
         config_checks_model.check,
     ):
         one(config, problems)
@@ -238,19 +251,3 @@ def _vocabularies(config: "Config", problems: Problems) -> None:
     elif transform.source_tokenizer != transform.target_tokenizer:
         text = f"got true, but the sources are cut by {transform.source_tokenizer} and the targets "
         problems.add("transform.share_vocabulary", f"{text}by {transform.target_tokenizer}")
-
-
-def _weights(config: "Config", problems: Problems) -> None:
-    key, factors = "transform.weights", config.transform.weights
-    if key not in problems.given or not problems.clean(key, "task", "data.columns"):
-        return
-    if "mask" not in factors or len(set(factors)) < len(factors):
-        text = f"got {', '.join(factors) or 'an empty list'}, expected mask and each factor once"
-        problems.add(key, text)
-    for factor, role in (("token", "weights"), ("example", "example_weight")):
-        if factor in factors and role not in config.data.columns:
-            problems.add(key, f"got {factor}, but data.columns names no {role} column")
-        if factor not in factors and role in config.data.columns:
-            found = ", ".join(factors) or "an empty list"
-            text = f"got {found}, which leaves the {role} column of data.columns without use; "
-            problems.add(key, f"{text}expected also {factor}")

@@ -1,5 +1,6 @@
 """What a run reads, settled before anything heavy is imported: spans, files, their fingerprint."""
 
+import dataclasses
 import json
 import os
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from components.example_gen.preflight import preflight
 from components.example_gen.request import parse_request
 from pipeline import sample_data
 from pipeline.config import Config
-from transform.settings import TOKEN_LIST
+from pipeline.settings import token_settings
+from transform.settings import ID_LIST, TOKEN_LIST, Settings, Side
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,41 @@ def _example_gen_parameters(config: Config, spans: tuple[int, ...]) -> dict[str,
         "split_by": json.dumps(list(data.split_by)),
         "delimiter": data.delimiter,
         "max_bad_rows": data.max_bad_rows,
+        "sequences": _sequences(config),
     }
+
+
+def _sequences(config: Config) -> str:
+    """What ExampleGen does to sequences, as JSON; "" where nothing."""
+    policy = config.data.excess_length if config.data.excess_length in ("drop", "window") else ""
+    span_column = "span_age" in config.transform.weights
+    if not policy:
+        return json.dumps({"span_column": True}) if span_column else ""
+    settings = _what_tokens_are(token_settings(config))
+    sequences = {
+        "policy": policy,
+        "settings": settings.to_json(),
+        "span_column": span_column,
+        # So that another file under the same name is another input.
+        "subword_files": [
+            files.content_digest(side.subwords).hex()
+            for side in settings.sides.values()
+            if side.subwords
+        ],
+    }
+    if policy == "window":
+        sequences["window"] = dataclasses.asdict(config.data.window)
+    return json.dumps(sequences, sort_keys=True)
+
+
+def _what_tokens_are(settings: Settings) -> Settings:
+    """The settings without ids and weights: changing those must not read the input again."""
+    source = settings.source
+    return Settings(settings.task, _absolute(settings.target), source and _absolute(source))
+
+
+def _absolute(side: Side) -> Side:
+    return dataclasses.replace(side, subwords=side.subwords and os.path.abspath(side.subwords))
 
 
 def _column_kinds(config: Config) -> dict[str, str]:
@@ -93,6 +129,8 @@ def _column_kinds(config: Config) -> dict[str, str]:
 
 
 def _kind(tokenizer: str) -> str:
+    if tokenizer == ID_LIST:
+        return "id_list"
     return "text_list" if tokenizer == TOKEN_LIST else "text"
 
 

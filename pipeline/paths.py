@@ -33,6 +33,10 @@ class RunPaths:
         return os.path.join(self.pipeline, "schemas")
 
     @property
+    def subwords(self) -> str:
+        return os.path.join(self.pipeline, "subwords")
+
+    @property
     def lock(self) -> str:
         return os.path.join(self.pipeline, "lock")
 

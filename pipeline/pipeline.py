@@ -1,7 +1,6 @@
 """create_pipeline: one private function a stage, in the order of the line."""
 
 import dataclasses
-import hashlib
 import json
 import os
 
@@ -22,10 +21,12 @@ import components as ours
 from components.code_hash import code_hash
 from components.errors import InputError
 from components.pusher import versions
+from pipeline import content
 from pipeline.config import Config
 from pipeline.inputs import RunInputs
 from pipeline.paths import RunPaths
 from pipeline.settings import token_settings
+from transform.settings import ADDED_COLUMNS, Settings, Side
 
 # Beam's own default would download a runner and listen on all interfaces.
 BEAM_ARGS = ["--runner=FnApiRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1"]
@@ -44,8 +45,10 @@ def create_pipeline(
       base_vocabulary: folder of the vocabulary to extend, or "".
       input_key: hash of what the vocabulary is made from, see `vocabulary_state`.
     """
-    settings = token_settings(config).to_json()
-    examples = ours.ExampleGen(**inputs.example_gen, code_hash=code_hash("components.example_gen"))
+    settings = _settings(config, inputs, paths).to_json()
+    examples = ours.ExampleGen(
+        **inputs.example_gen, code_hash=code_hash("transform", "components.example_gen")
+    )
     raw = examples.outputs["examples"]
     statistics = tfx_components.StatisticsGen(examples=raw)
     schema = _schema(config, statistics, paths)
@@ -54,14 +57,14 @@ def create_pipeline(
         schema=schema.outputs["schema"],
         code_hash=code_hash("components.example_validator"),
     ).with_id("ExampleValidator")
-    vocabulary = _vocabulary(config, raw, settings, base_vocabulary, input_key)
+    vocabulary = _vocabulary(config, examples, settings, base_vocabulary, input_key)
     vocabulary.add_upstream_node(validator)  # nothing is built on data with anomalies
     transform = ours.SequenceTransform(
         examples=raw,
         schema=schema.outputs["schema"],
         vocabulary=vocabulary.outputs["vocabulary"],
         settings=settings,
-        code_hash=code_hash("transform", "components.sequence_transform"),
+        code_hash=code_hash("transform", "components.shards", "components.sequence_transform"),
     ).with_id("Transform")
     trainer = _trainer(config, transform, vocabulary, settings)
     last_blessed = _last_blessed()
@@ -82,40 +85,54 @@ def create_pipeline(
 def _schema(config: Config, statistics: BaseNode, paths: RunPaths) -> BaseNode:
     """The committed schema, or one inferred from this run's data."""
     if config.data.schema:
-        return ImportSchemaGen(schema_file=_copy_by_content(config.data.schema, paths.schemas))
+        return ImportSchemaGen(schema_file=_completed_schema(config.data.schema, paths.schemas))
     # Open shapes: the served model then takes requests that lack the target column.
     return tfx_components.SchemaGen(
         statistics=statistics.outputs["statistics"], infer_feature_shape=False
     )
 
 
-def _copy_by_content(file: str, folder: str) -> str:
-    """Copy a schema into a folder named by its content: TFX's cache looks at the path alone."""
-    with open(file, "rb") as source:
-        content = source.read()
+def _completed_schema(file: str, folder: str) -> str:
+    """A copy of the user's schema that knows the columns that ExampleGen adds."""
+    schema = schema_pb2.Schema()
     try:
-        text_format.Parse(content, schema_pb2.Schema())
+        with open(file, encoding="utf-8") as source:
+            text_format.Parse(source.read(), schema)
     except (text_format.ParseError, UnicodeDecodeError) as error:
         raise InputError(f"{file}: got no schema, expected a schema.pbtxt: {error}") from None
-    copy = os.path.join(folder, hashlib.sha256(content).hexdigest()[:16], os.path.basename(file))
-    os.makedirs(os.path.dirname(copy), exist_ok=True)
-    with open(copy, "wb") as target:
-        target.write(content)
-    return copy
+    for name in ADDED_COLUMNS:
+        if name not in {feature.name for feature in schema.feature}:
+            schema.feature.add(name=name, type=schema_pb2.INT)
+    text = text_format.MessageToString(schema)
+    return content.keep_text(text, os.path.basename(file), folder)
+
+
+def _settings(config: Config, inputs: RunInputs, paths: RunPaths) -> Settings:
+    """What decides the tokens, with the subword files where an edited one has another path."""
+    found = token_settings(config, newest_span=max(inputs.spans, default=0))
+
+    def kept(_: str, side: Side) -> Side:
+        if not side.subwords:
+            return side
+        return dataclasses.replace(side, subwords=content.keep(side.subwords, paths.subwords))
+
+    return found.with_sides(kept)
 
 
 def _vocabulary(
-    config: Config, raw: types.BaseChannel, settings: str, base_vocabulary: str, input_key: str
+    config: Config, examples: BaseNode, settings: str, base_vocabulary: str, input_key: str
 ) -> BaseNode:
     return ours.VocabularyGen(
-        examples=raw,
+        examples=examples.outputs["examples"],
+        ingest_report=examples.outputs["ingest_report"],
         settings=settings,
         vocab_size=config.data.vocab_size,
         min_frequency=config.data.min_frequency,
         max_lost_tokens=config.data.max_lost_tokens,
+        max_oov_rate=config.data.max_oov_rate,
         base_vocabulary=base_vocabulary,
         input_key=input_key,
-        code_hash=code_hash("transform", "components.vocabulary_gen"),
+        code_hash=code_hash("transform", "components.shards", "components.vocabulary_gen"),
     )
 
 

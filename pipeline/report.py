@@ -23,6 +23,7 @@ from pipeline.report_html import (
     size,
     table,
 )
+from pipeline.report_ledger import ledger_tables
 from pipeline.report_metrics import metric_table, metric_tiles
 from pipeline.report_style import STYLE
 
@@ -41,7 +42,7 @@ class ReportData:
       verdict: the Evaluator's verdict.json.
       metrics: the Evaluator's metrics.json.
       history: points {"step", "train_loss", "validation_loss", "useful_tokens_per_second"}.
-      ledger: ledger.json, {split: {side: {"tokens_read": ..., ...}}}.
+      ledger: VocabularyGen's ledger.json.
       ingest: ExampleGen's report.json.
       durations: {"component", "seconds", "state"} each, in the order they ran.
       config: the configuration as nested dicts.
@@ -96,7 +97,7 @@ def page(data: ReportData) -> str:
         _section("Metrics", metric_table(data.metrics)),
         _section("Training", _training(data.history)),
         _section("Components", _durations(data.durations)),
-        _section("Token ledger", _ledger(data.ledger)),
+        _section("Token ledger", ledger_tables(data.ledger)),
         _section("Data", _data(data.ingest)),
         _section("Places", _pairs(data.places)),
         _section("Configuration", _config(data.config)),
@@ -149,19 +150,6 @@ def _durations(durations: Sequence[Json]) -> Html:
         rows.append(element("tr", name, cells, took))
     total = row(["total", "", "", seconds(sum(times))], text_columns=3)
     return table(["component", "", "", "time"], [*rows, total], text_columns=3)
-
-
-def _ledger(ledger: Json) -> Html:
-    sides = [
-        (f"{split}, {side}", counts)
-        for split, by_side in ledger.items()
-        if isinstance(by_side, Mapping)
-        for side, counts in by_side.items()
-        if isinstance(counts, Mapping)
-    ]
-    names = list(dict.fromkeys(name for _, counts in sides for name in counts))
-    rows = [row([label, *(count(counts.get(name)) for name in names)]) for label, counts in sides]
-    return table(["", *(name.replace("_", " ") for name in names)], rows) if rows else Html("")
 
 
 def _data(ingest: Json) -> Html:

@@ -22,7 +22,8 @@ body {
 }
 h1 { margin: 0; font-size: 1.6rem; letter-spacing: -0.01em; }
 h2 { margin: 2.75rem 0 0.75rem; font-size: 1.1rem; }
-p { margin: 0.4rem 0; }
+h3 { margin: 1.75rem 0 0.5rem; font-size: 0.95rem; }
+p { margin: 0.4rem 0; } p.warning { color: var(--bad); }
 code { font: 0.9em ui-monospace, "SF Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 .soft, .interval, tr.aside th, tr.aside td { color: var(--soft); }
 .interval, .change { display: block; font-size: 0.8rem; white-space: nowrap; }

@@ -20,6 +20,7 @@ _LONGEST_LABEL = 40
 _LOSSES = {
     "out_of_vocabulary": "out of vocabulary",
     "truncated": "cut off",
+    "dropped": "left out",
     "zero_weight": "of weight 0",
 }
 
@@ -58,7 +59,7 @@ def _data(record: dict[str, Any]) -> list[str]:
     ]
     if absent:
         lines.append(f"columns without a value in any row: {', '.join(sorted(absent))}")
-    for split, sides in ledger.items():
+    for split, sides in ledger["splits"].items():
         for side, row in sides.items():
             lost = [
                 f"{row[key] / row['tokens_read']:.1%} {text}"
@@ -67,6 +68,10 @@ def _data(record: dict[str, Any]) -> list[str]:
             ]
             if lost:
                 lines.append(f"{split} {side} tokens: {', '.join(lost)}")
+    for split, found in ledger["checks"]["duplicates"].items():
+        if found["in_train"]:
+            text = f"{found['in_train']:,} of {found['rows']:,} {split} rows are in the training split too"
+            lines.append(f"warning: {text}")
     return lines
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from components.errors import InputError
 from pipeline.terminal import silenced
+from transform.settings import ADDED_COLUMNS
 
 _BATCH = 64
 _LARGEST = 3.4e38  # of float32
@@ -28,7 +29,10 @@ def predict(model: str | None, config: str, file: str) -> int:
     serve = loaded.signatures["serving_text"]
     for numbered in _batches(enumerate(_lines(file), start=1)):
         lines = [line for _, line in numbered]
-        outputs = serve(text=tf.constant(lines))
+        try:
+            outputs = serve(text=tf.constant(lines))
+        except tf.errors.InvalidArgumentError as error:
+            raise InputError(_refused(file, numbered[0][0], numbered[-1][0], error)) from None
         cut = outputs["truncated"].numpy()
         rows = zip(numbered, _texts(outputs, facts, lines), cut, strict=True)
         for (number, line), text, truncated in rows:
@@ -56,9 +60,7 @@ def score(model: str | None, config: str, file: str) -> int:
         try:
             found = signature(tf.constant(examples))
         except tf.errors.InvalidArgumentError as error:
-            first, last = rows[0][0], rows[-1][0]
-            reason = error.message.strip().split("\n")[0]
-            raise InputError(f"{_place(file)}, rows {first} to {last}: {reason}") from None
+            raise InputError(_refused(file, rows[0][0], rows[-1][0], error)) from None
         outputs = {name: value.numpy() for name, value in found.items()}
         for row in range(len(rows)):
             print(json.dumps(_scored(outputs, row)), flush=True)
@@ -93,14 +95,24 @@ def _load(folder: str) -> tuple[Any, dict[str, Any]]:
     with silenced():
         import tensorflow as tf
 
+        from components import saved_model
+
         try:
-            loaded = tf.saved_model.load(folder)
+            loaded = saved_model.load(folder)
         except (OSError, ValueError, tf.errors.OpError) as error:
             reason = str(error).strip().split("\n")[0]
             raise InputError(f"{folder}: cannot be loaded as a SavedModel: {reason}") from None
         # The first call of a signature still greets.
         loaded.signatures["serving_text"](text=tf.constant([""]))
     return loaded, facts
+
+
+def _refused(file: str, first: int, last: int, error: Any) -> str:
+    """Which rows the model refuses and why: of TensorFlow's many lines the one that says it."""
+    lines = [line.strip() for line in error.message.split("\n")]
+    node = next((at for at, line in enumerate(lines) if line.startswith("[[")), len(lines))
+    reason = next((line for line in reversed(lines[:node]) if line), "no reason given")
+    return f"{_place(file)}, rows {first} to {last}: {reason}"
 
 
 def _place(file: str) -> str:
@@ -172,6 +184,9 @@ def _example(line: str, settings: dict[str, Any], place: str) -> bytes:
         if column not in row:
             raise InputError(f"{place}: column {column!r} is missing, found {sorted(row)}")
         value = row[column]
+        if side["tokenizer"] == "ids":
+            _add_ids(example, column, value, place)
+            continue
         values = value if is_list else [value]
         if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
             expected = "a list of strings" if is_list else "text"
@@ -186,7 +201,17 @@ def _example(line: str, settings: dict[str, Any], place: str) -> bytes:
     for column in filter(None, (settings["token_weights"], settings["example_weights"])):
         if row.get(column) is not None:
             _add_numbers(example, column, row[column], place)
+    for column in ADDED_COLUMNS:
+        if row.get(column) is not None:
+            _add_ids(example, column, row[column], place)
     return example.SerializeToString()
+
+
+def _add_ids(example: Any, column: str, value: Any, place: str) -> None:
+    ids = value if isinstance(value, list) else [value]
+    if not all(type(each) is int and 0 <= each < 2**63 for each in ids):
+        raise InputError(f"{place}: column {column!r}: got {value!r}, expected whole numbers >= 0")
+    example.features.feature[column].int64_list.value.extend(ids)
 
 
 def _add_numbers(example: Any, column: str, value: Any, place: str) -> None:

@@ -9,6 +9,7 @@ import json
 import os
 
 from components.code_hash import code_hash
+from pipeline import content
 from pipeline.config import Config
 from pipeline.inputs import RunInputs
 from pipeline.settings import token_settings
@@ -17,12 +18,19 @@ from pipeline.store import MadeVocabulary
 
 def input_key(config: Config, inputs: RunInputs) -> str:
     """Hash of everything that VocabularyGen's result depends on, but for what it extends."""
+    settings = token_settings(config)
     parts = [
         inputs.example_gen,
-        token_settings(config).to_json(),
+        settings.without_subwords().to_json(),
+        [content.digest(side.subwords) for side in settings.sides.values() if side.subwords],
         config.data.vocab_size,
         config.data.min_frequency,
-        code_hash("transform", "components.vocabulary_gen", "components.example_gen"),
+        code_hash(
+            "transform",
+            "components.shards",
+            "components.vocabulary_gen",
+            "components.example_gen",
+        ),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

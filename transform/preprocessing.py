@@ -5,14 +5,14 @@ vocabulary; both are constants of the graph, so no analysis pass is needed and t
 carries them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
 import tensorflow_transform as tft
 
 from transform import features, sequence, tokenizers, weights
-from transform.settings import Settings, Side
+from transform.settings import CONTEXT_LENGTH, CONTINUES, SPAN, Settings, Side
 from transform.vocabulary import Vocabularies
 
 SETTINGS = "settings"
@@ -23,8 +23,11 @@ IdLookup = Callable[[str, tf.RaggedTensor], tf.RaggedTensor]
 
 def preprocessing_fn(inputs: RawFeatures, custom_config: dict[str, Any]) -> dict[str, tf.Tensor]:
     """Raw features of a batch to the transformed ones (see features.py)."""
-    settings = Settings.from_json(custom_config[SETTINGS])
-    vocabularies = Vocabularies.read(custom_config[VOCABULARY])
+    folder = custom_config[VOCABULARY]
+    settings = Settings.from_json(custom_config[SETTINGS]).with_subwords(folder)
+    vocabularies = Vocabularies.read(folder)
+    for name, kept in tokenizers.trackables(settings).items():
+        tft.make_and_track_object(lambda kept=kept: kept, name=f"{name}_pieces")
     tables = {
         name: tft.make_and_track_object(vocabulary.token_table, name=f"{name}_ids")
         for name, vocabulary in vocabularies.sides.items()
@@ -43,7 +46,8 @@ def transform(
     def ids(side: str, found: tf.RaggedTensor) -> tf.RaggedTensor:
         return vocabularies[side].ids(found, tables[side])
 
-    outputs = _target_side(inputs, settings, ids)
+    counts = vocabularies["target"].counts
+    outputs = _target_side(inputs, settings, ids, counts)
     if settings.source:
         outputs |= _source_side(inputs, settings, settings.source, ids)
     return outputs
@@ -67,43 +71,136 @@ def tokens(inputs: RawFeatures, side: Side) -> tf.RaggedTensor:
 
 
 def kept_tokens(inputs: RawFeatures, side: Side) -> tf.RaggedTensor:
-    """The tokens [B, (N)] of one side that fit into its length: what is left after trimming."""
-    return tokens(inputs, side)[:, : side.room]
+    """The tokens [B, (N)] of one side that fit into its length: what is left after cutting."""
+    return sequence.cut(tokens(inputs, side), side.room, side.truncate)
 
 
-def _trim(ids: tf.RaggedTensor, side: Side, settings: Settings) -> tf.RaggedTensor:
-    eos_id = settings.special.eos if side.append_eos else None
-    return sequence.trim(ids, max_length=side.max_length, eos_id=eos_id)
+def _framed(
+    ids: tf.RaggedTensor, side: Side, settings: Settings, ended: tf.Tensor | None = None
+) -> tf.RaggedTensor:
+    """Ids [B, (N)] of one side, cut to what fits, between bos and eos."""
+    return sequence.frame(
+        sequence.cut(ids, side.room, side.truncate),
+        first=settings.special.bos if side.prepend_bos else None,
+        last=settings.special.eos if side.append_eos else None,
+        ended=ended,
+    )
+
+
+def context_lengths(inputs: RawFeatures, settings: Settings, found: tf.RaggedTensor) -> tf.Tensor:
+    """How many of each row's first tokens were scored in the window before, int64 [B].
+
+    Args:
+      inputs: the raw columns; a row without a value, or inputs without the column, has none.
+      settings: only windows have a context.
+      found: the target tokens [B, (N)].
+    """
+    return _added(inputs, settings, CONTEXT_LENGTH, found)
+
+
+def ended(inputs: RawFeatures, settings: Settings, found: tf.RaggedTensor) -> tf.Tensor:
+    """Whether a row is a whole text or the last window of one, bool [B]: then eos may follow."""
+    return _added(inputs, settings, CONTINUES, found) == 0
+
+
+def added_columns(settings: Settings) -> set[str]:
+    """The columns of ExampleGen's, beside the user's, that these settings read."""
+    windows = {CONTEXT_LENGTH, CONTINUES} if settings.excess_length == "window" else set()
+    ages = {SPAN} if weights.SPAN_AGE in settings.weights else set()
+    return windows | ages
+
+
+def _added(inputs: RawFeatures, settings: Settings, name: str, found: tf.RaggedTensor) -> tf.Tensor:
+    """A column that ExampleGen adds to windows, int64 [B]; 0 where there is no value."""
+    if name not in added_columns(settings) or name not in inputs:
+        return tf.zeros_like(found.row_lengths(), tf.int64)
+    numbers = tf.cast(column(inputs, name)[:, :1], tf.int64)
+    return sequence.pad(numbers, max_length=1, value=0)[:, 0]
 
 
 def loss_weights(
-    inputs: RawFeatures, settings: Settings, found: tf.RaggedTensor
+    inputs: RawFeatures,
+    settings: Settings,
+    found: tf.RaggedTensor,
+    *,
+    targets: tf.Tensor | None = None,
+    counts: Sequence[int] = (),
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """`target_lengths` [B] and `loss_weights` [B, T] of the target tokens `found` [B, (N)]."""
+    """`target_lengths` [B] and `loss_weights` [B, T] of the target tokens `found` [B, (N)].
+
+    `targets` and `counts`: see `factors`.
+    """
+    by_name = factors(inputs, settings, found, targets=targets, counts=counts)
+    lengths = target_lengths(inputs, settings, found)
+    return lengths, weights.product(by_name.pop(weights.MASK), *by_name.values())
+
+
+def target_lengths(inputs: RawFeatures, settings: Settings, found: tf.RaggedTensor) -> tf.Tensor:
+    """`target_lengths` [B] of the target tokens `found` [B, (N)], bos and eos included."""
     side = settings.target
-    counts = sequence.lengths(found)
-    target_lengths = tf.minimum(counts + int(side.append_eos), side.max_length)
-    factors = []
+    lengths = tf.minimum(sequence.lengths(found), side.room) + int(side.prepend_bos)
+    if side.append_eos:
+        lengths += tf.cast(ended(inputs, settings, found), tf.int64)
+    return lengths
+
+
+def factors(
+    inputs: RawFeatures,
+    settings: Settings,
+    found: tf.RaggedTensor,
+    *,
+    targets: tf.Tensor | None = None,
+    counts: Sequence[int] = (),
+) -> dict[str, tf.Tensor]:
+    """The factors of `loss_weights` by name, each float32 [B, T] or [B, 1].
+
+    Args:
+      inputs: the raw columns.
+      settings: which factors there are, and what they need.
+      found: the target tokens [B, (N)], before cutting.
+      targets: their ids, int64 [B, T] as in the contract. Without them `inverse_frequency` is left
+        out: it is never 0, so who counts positions needs no vocabulary.
+      counts: how often each target id occurs in the training split.
+
+    Raises:
+      ValueError: there are `targets`, but no counts for `inverse_frequency`.
+    """
+    side = settings.target
+    lengths = target_lengths(inputs, settings, found)
+    first = context_lengths(inputs, settings, found) + int(side.prepend_bos)
+    by_name = {weights.MASK: weights.mask_factor(lengths, first, side.max_length)}
     if weights.TOKEN in settings.weights and settings.token_weights:
         numbers = column(inputs, settings.token_weights)
-        factors.append(
-            weights.token_factor(numbers, counts, kept=side.room, max_length=side.max_length)
-        )
+        by_name[weights.TOKEN] = weights.token_factor(numbers, sequence.lengths(found), side)
     if weights.EXAMPLE in settings.weights and settings.example_weights:
-        factors.append(weights.example_factor(column(inputs, settings.example_weights)))
-    return target_lengths, weights.product(sequence.mask(target_lengths, side.max_length), *factors)
+        numbers = column(inputs, settings.example_weights)
+        by_name[weights.EXAMPLE] = weights.example_factor(numbers)
+    if weights.INVERSE_FREQUENCY in settings.weights and targets is not None:
+        cap = settings.inverse_frequency_cap
+        by_name[weights.INVERSE_FREQUENCY] = weights.inverse_frequency_factor(targets, counts, cap)
+    if weights.REGION in settings.weights:
+        before = settings.region_before
+        by_name[weights.REGION] = weights.region_factor(found, settings.regions, before, side)
+    if weights.CLASS in settings.weights:
+        by_name[weights.CLASS] = weights.class_factor(found, settings.class_weights, side)
+    if weights.SPAN_AGE in settings.weights:
+        by_name[weights.SPAN_AGE] = weights.span_age_factor(
+            column(inputs, SPAN), settings.newest_span, settings.span_half_life
+        )
+    return by_name
 
 
-def _target_side(inputs: RawFeatures, settings: Settings, ids: IdLookup) -> dict[str, tf.Tensor]:
+def _target_side(
+    inputs: RawFeatures, settings: Settings, ids: IdLookup, counts: Sequence[int]
+) -> dict[str, tf.Tensor]:
     side = settings.target
     found = tokens(inputs, side)
-    target_lengths, target_weights = loss_weights(inputs, settings, found)
-    trimmed = _trim(ids("target", found), side, settings)
+    framed = _framed(ids("target", found), side, settings, ended(inputs, settings, found))
+    targets = sequence.pad(framed, max_length=side.max_length, value=settings.special.pad)
+    lengths, target_weights = loss_weights(inputs, settings, found, targets=targets, counts=counts)
     return {
-        features.TARGETS: sequence.pad(
-            trimmed, max_length=side.max_length, value=settings.special.pad
-        ),
-        features.TARGET_LENGTHS: target_lengths,
+        features.TARGETS: targets,
+        features.TARGET_LENGTHS: lengths,
         features.LOSS_WEIGHTS: target_weights,
     }
 
@@ -111,15 +208,18 @@ def _target_side(inputs: RawFeatures, settings: Settings, ids: IdLookup) -> dict
 def _source_side(
     inputs: RawFeatures, settings: Settings, side: Side, ids: IdLookup
 ) -> dict[str, tf.Tensor]:
-    trimmed = _trim(ids("source", tokens(inputs, side)), side, settings)
+    framed = _framed(ids("source", tokens(inputs, side)), side, settings)
     pad_id = settings.special.pad
     outputs = {
-        features.INPUTS: sequence.pad(trimmed, max_length=side.max_length, value=pad_id),
-        features.INPUT_LENGTHS: sequence.lengths(trimmed),
+        features.INPUTS: sequence.pad(framed, max_length=side.max_length, value=pad_id),
+        features.INPUT_LENGTHS: sequence.lengths(framed),
     }
     if settings.input_chars:
         found = sequence.characters(kept_tokens(inputs, side), settings.input_chars)
-        shape = [None, side.max_length, settings.input_chars]
+        bos = int(side.prepend_bos)  # has no characters
+        shape = [None, side.max_length - bos, settings.input_chars]
         dense = ids("characters", found).to_tensor(tf.constant(pad_id, tf.int64), shape=shape)
-        outputs[features.INPUT_CHARS] = tf.ensure_shape(dense, shape)
+        outputs[features.INPUT_CHARS] = tf.pad(
+            tf.ensure_shape(dense, shape), [[0, 0], [bos, 0], [0, 0]], constant_values=pad_id
+        )
     return outputs

@@ -2,22 +2,51 @@
 
 import tensorflow as tf
 
+RIGHT = "right"
+LEFT = "left"
 
-def trim(ids: tf.RaggedTensor, *, max_length: int, eos_id: int | None) -> tf.RaggedTensor:
-    """Cut each row to `max_length` positions and end it with eos, which is never cut.
+
+def cut(rows: tf.RaggedTensor, room: int, end: str = RIGHT) -> tf.RaggedTensor:
+    """Rows [B, (N)] cut to [B, (<= room)] at the end `right` (first ones kept) or `left`.
+
+    Raises:
+      ValueError: `room` is negative: the length does not even hold bos and eos.
+    """
+    if room < 0:
+        raise ValueError(f"got room for {room} tokens, expected 0 or more")
+    if end == RIGHT or room == 0:  # a slice from -0 would be everything
+        return rows[:, :room]
+    return rows[:, -room:]
+
+
+def frame(
+    rows: tf.RaggedTensor,
+    *,
+    first: int | float | str | None = None,
+    last: int | float | str | None = None,
+    ended: tf.Tensor | None = None,
+) -> tf.RaggedTensor:
+    """Rows [B, (N)] with one more value in front and one more behind.
 
     Args:
-      ids: int64 [B, (N)].
-      max_length: positions kept, eos included.
-      eos_id: appended to each row; None appends nothing.
-
-    Returns:
-      int64 [B, (<= max_length)].
+      rows: of any type, already cut to the room that is left between the two.
+      first, last: the values, bos and eos for ids; None adds nothing.
+      ended: bool [B]: only rows that have ended get `last`; None: all.
     """
-    if eos_id is None:
-        return ids[:, :max_length]
-    kept = ids[:, : max_length - 1]
-    return tf.concat([kept, tf.fill([kept.nrows(), 1], tf.constant(eos_id, ids.dtype))], axis=1)
+    everywhere = tf.ones_like(rows.row_lengths(), tf.bool)
+    parts = [rows]
+    if first is not None:
+        parts.insert(0, _single(first, everywhere, rows))
+    if last is not None:
+        parts.append(_single(last, everywhere if ended is None else ended, rows))
+    return tf.concat(parts, axis=1)
+
+
+def _single(value: int | float | str, where: tf.Tensor, like: tf.RaggedTensor) -> tf.RaggedTensor:
+    """Rows that hold `value` alone where `where` [B] is true, and nothing elsewhere."""
+    counts = tf.cast(where, like.row_splits.dtype)
+    flat = tf.fill([tf.reduce_sum(counts)], tf.constant(value, like.dtype))
+    return tf.RaggedTensor.from_row_lengths(flat, counts, validate=False)
 
 
 def pad(rows: tf.RaggedTensor, *, max_length: int, value: int | float) -> tf.Tensor:

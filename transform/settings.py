@@ -1,13 +1,26 @@
 """What the user chose about tokens, as one frozen value that travels as JSON.
 
-Transform, VocabularyGen and the exported model all read the same settings, so they tokenise alike.
+ExampleGen's windows, VocabularyGen, Transform and the exported model all read the same settings, so
+they tokenise alike.
 """
 
 import dataclasses
 import json
+import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 TOKEN_LIST = "pretokenized"
+ID_LIST = "ids"
+WORDPIECE = "wordpiece"
+SENTENCEPIECE = "sentencepiece"
+SUBWORDS = (WORDPIECE, SENTENCEPIECE)
+
+# Raw columns that ExampleGen adds to a row, int64; a row without a value has 0 (of SPAN: no age).
+CONTEXT_LENGTH = "_context_length"  # a window's first so many tokens were scored in the one before
+CONTINUES = "_continues"  # 1: the document goes on after this window, so no eos ends it
+SPAN = "_span"  # the number of the span that the row is from
+ADDED_COLUMNS = (CONTEXT_LENGTH, CONTINUES, SPAN)
 
 
 @dataclass(frozen=True)
@@ -29,27 +42,50 @@ class SpecialIds:
 class Side:
     """How one side (source or target) becomes ids.
 
-    `column` is the raw column; `max_length` counts positions, eos included.
+    Attributes:
+      column: the raw column.
+      tokenizer: a name of `tokenizers.NAMES`.
+      max_length: positions, bos and eos included.
+      append_eos, prepend_bos: what frames a sequence; neither is ever cut.
+      lowercase: Unicode lower case before the text is cut.
+      normalize: Unicode normal form before the text is cut: NFC, NFD, NFKC, NFKD or "".
+      pattern: of the `regex` tokenizer: a token is what it matches (RE2).
+      subwords: of `wordpiece` and `sentencepiece`: the file of their pieces. "": not known yet,
+        see `Settings.with_subwords`.
+      truncate: the end at which a sequence that is too long is cut, `right` or `left`.
     """
 
     column: str
     tokenizer: str
     max_length: int
     append_eos: bool = True
+    prepend_bos: bool = False
     lowercase: bool = False
+    normalize: str = ""
+    pattern: str = ""
+    subwords: str = ""
+    truncate: str = "right"
 
     @property
     def room(self) -> int:
-        """How many tokens fit; eos, where it is appended, is never cut."""
-        return self.max_length - int(self.append_eos)
+        """How many tokens fit; bos and eos, where they are added, are never cut."""
+        return self.max_length - int(self.append_eos) - int(self.prepend_bos)
 
 
 @dataclass(frozen=True)
 class Settings:
     """Everything that decides ids, lengths and weights.
 
-    `weights` names the factors of `loss_weights`; `token_weights` and `example_weights` are the raw
-    columns that two of them read. `excess_length` is `truncate` or `raise`.
+    Attributes:
+      weights: the factors of `loss_weights`, see `weights`; the next ones are what they need.
+      token_weights, example_weights: raw columns.
+      regions: (marker, weight of the target tokens after it), up to the next marker.
+      region_before: weight of the target tokens up to and with the first marker.
+      class_weights: (target token, weight); others have 1.
+      inverse_frequency_cap: the largest weight of a rare token, before all are normalised.
+      span_half_life, newest_span: a row's weight halves with every so many spans of age.
+      excess_length: what happens to a sequence longer than its side: `truncate`, `window`, `drop` or
+        `raise`. `window` and `drop` are ExampleGen's; after them nothing is too long.
     """
 
     task: str
@@ -62,6 +98,12 @@ class Settings:
     weights: tuple[str, ...] = ("mask",)
     token_weights: str | None = None
     example_weights: str | None = None
+    regions: tuple[tuple[str, float], ...] = ()
+    region_before: float = 0.0
+    class_weights: tuple[tuple[str, float], ...] = ()
+    inverse_frequency_cap: float = 10.0
+    span_half_life: float = 1.0
+    newest_span: int = 0
     excess_length: str = "truncate"
 
     def to_json(self) -> str:
@@ -74,6 +116,8 @@ class Settings:
         values["source"] = Side(**values["source"]) if values["source"] else None
         values["special"] = SpecialIds(**values["special"])
         values["weights"] = tuple(values["weights"])
+        for name in ("regions", "class_weights"):
+            values[name] = tuple((token, weight) for token, weight in values[name])
         return cls(**values)
 
     @property
@@ -85,9 +129,33 @@ class Settings:
             else {"target": self.target}
         )
 
+    def with_sides(self, change: Callable[[str, Side], Side]) -> "Settings":
+        """These settings, with each side as `change(name, side)` has it."""
+        source = change("source", self.source) if self.source else None
+        return dataclasses.replace(self, source=source, target=change("target", self.target))
+
+    def with_subwords(self, folder: str) -> "Settings":
+        """These settings, with the subword files of a vocabulary's folder: what can tokenise."""
+
+        def change(name: str, side: Side) -> Side:
+            if side.tokenizer not in SUBWORDS:
+                return side
+            return dataclasses.replace(
+                side, subwords=os.path.join(folder, subword_file(name, side))
+            )
+
+        return self.with_sides(change)
+
+    def without_subwords(self) -> "Settings":
+        """These settings, without the places of files: what a model that holds them says of itself."""
+        return self.with_sides(lambda _, side: dataclasses.replace(side, subwords=""))
+
     def token_identity(self) -> str:
         """What must stay the same for a vocabulary to be extended: changing it changes what a token is."""
-        sides = {name: [side.tokenizer, side.lowercase] for name, side in self.sides.items()}
+        sides = {
+            name: [side.tokenizer, side.lowercase, side.normalize, side.pattern]
+            for name, side in self.sides.items()
+        }
         return json.dumps(
             [
                 sides,
@@ -98,3 +166,8 @@ class Settings:
             ],
             sort_keys=True,
         )
+
+
+def subword_file(name: str, side: Side) -> str:
+    """The file in a vocabulary's folder that holds the pieces of a side."""
+    return f"{name}.wordpiece.txt" if side.tokenizer == WORDPIECE else f"{name}.sentencepiece.model"

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from components import saved_model
 from components.evaluator.metrics import SCORES, Array
 
 SIGNATURE = "score"
@@ -65,7 +66,7 @@ class Scorer:
         """
         self._path = path
         try:
-            self._model = tf.saved_model.load(path)
+            self._model = saved_model.load(path)
         except Exception as error:
             raise ModelError(f"{path}: does not load ({one_line(error)})") from error
         score = self._model.signatures[SIGNATURE]

@@ -31,6 +31,7 @@ class ExampleGen(base_beam_component.BaseBeamComponent):
         split_by: str = "[]",
         delimiter: str = ",",
         max_bad_rows: int = 0,
+        sequences: str = "",
         code_hash: str = "",
     ) -> None:
         """Take the parameters that `spec.ExampleGenSpec` describes.
@@ -48,6 +49,7 @@ class ExampleGen(base_beam_component.BaseBeamComponent):
             "split_by": split_by,
             "delimiter": delimiter,
             "max_bad_rows": max_bad_rows,
+            "sequences": sequences,
             "fingerprint": fingerprint,
             "code_hash": code_hash,
         }

@@ -93,11 +93,16 @@ def fingerprint(files: Sequence[InputFile]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for file in sorted(files):
         digest.update(repr((file.span, file.name, file.split)).encode())
-        digest.update(_content_digest(file.path))
+        digest.update(content_digest(file.path))
     return digest.hexdigest()
 
 
-def _content_digest(path: str) -> bytes:
+def content_digest(path: str) -> bytes:
+    """Return a digest of a file's content.
+
+    Raises:
+      InputError: the file cannot be read.
+    """
     digest = hashlib.blake2b(digest_size=16)
     try:
         with open(path, "rb") as stream:

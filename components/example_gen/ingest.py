@@ -14,8 +14,9 @@ from dataclasses import asdict, dataclass
 import tensorflow as tf
 
 from components.errors import InputError
-from components.example_gen.checking import CheckedRow, checked_rows
-from components.example_gen.columns import Checked, Column, Kind
+from components.example_gen import excess
+from components.example_gen.checking import checked_rows
+from components.example_gen.excess import SplitRow
 from components.example_gen.faults import FileFault
 from components.example_gen.files import InputFile
 from components.example_gen.outcome import (
@@ -26,21 +27,11 @@ from components.example_gen.outcome import (
     unit_result_from_json,
 )
 from components.example_gen.request import IngestRequest
+from components.example_gen.shards import SHARD_BYTES, ShardWriter, encode
 from components.example_gen.splits import HashSplitter
 
 UNIT_BYTES = 64 << 20
-SHARD_BYTES = 64 << 20
 BAD_ROWS_KEPT = 1000
-_LISTS = {
-    Kind.TEXT: "bytes_list",
-    Kind.TEXT_LIST: "bytes_list",
-    Kind.FLOAT_LIST: "float_list",
-    Kind.WEIGHT_LIST: "float_list",
-    Kind.NUMBER: "float_list",
-    Kind.WEIGHT: "float_list",
-    Kind.ID_LIST: "int64_list",
-    Kind.INTEGER: "int64_list",
-}
 
 
 @dataclass(frozen=True)
@@ -64,49 +55,6 @@ def plan_units(files: Sequence[InputFile], *, unit_bytes: int = UNIT_BYTES) -> l
     return [Unit(index=index, files=tuple(group)) for index, group in enumerate(groups)]
 
 
-def encode(columns: Sequence[Column], values: Checked) -> bytes:
-    """Serialize checked values as a tf.Example; the same values always give the same bytes."""
-    example = tf.train.Example()
-    features = example.features.feature
-    for column, value in zip(columns, values, strict=True):
-        feature = features[column.name]  # a missing value stays a feature without a kind
-        if value is not None:
-            getattr(feature, _LISTS[column.kind]).value.extend(value)
-    return example.SerializeToString(deterministic=True)
-
-
-class _ShardWriter:
-    """Writes the examples of one unit, starting a new file per split whenever one is full."""
-
-    def __init__(self, folder: str, *, unit: Unit, shard_bytes: int) -> None:
-        self._folder, self._unit, self._shard_bytes = folder, unit, shard_bytes
-        self._open: dict[str, tf.io.TFRecordWriter] = {}
-        self._bytes: collections.Counter[str] = collections.Counter()
-        self.parts: dict[str, list[Part]] = {}
-
-    def write(self, split: str, example: bytes) -> None:
-        """Append one example to its split."""
-        if split not in self._open or self._bytes[split] >= self._shard_bytes:
-            self._start(split)
-        self._open[split].write(example)
-        self._bytes[split] += len(example)
-        self.parts[split][-1].rows += 1
-
-    def _start(self, split: str) -> None:
-        if split in self._open:
-            self._open[split].close()
-        parts = self.parts.setdefault(split, [])
-        name = f"{split}.{self._unit.index:05d}.{len(parts):05d}.gz"
-        parts.append(Part(split=split, name=name, span=self._unit.files[0].span, rows=0))
-        self._bytes[split] = 0
-        self._open[split] = tf.io.TFRecordWriter(os.path.join(self._folder, name), "GZIP")
-
-    def close(self) -> None:
-        """Finish all files."""
-        for writer in self._open.values():
-            writer.close()
-
-
 def run_unit(
     unit: Unit, *, request: IngestRequest, folder: str, shard_bytes: int = SHARD_BYTES
 ) -> None:
@@ -115,7 +63,8 @@ def run_unit(
     Faults of the input are collected in the result, never raised: Beam would wrap the message,
     and the others would go unseen.
     """
-    writer = _ShardWriter(folder, unit=unit, shard_bytes=shard_bytes)
+    span = unit.files[0].span
+    writer = ShardWriter(folder, unit=unit.index, span=span, shard_bytes=shard_bytes)
     try:
         results = [_run_file(file, request=request, writer=writer) for file in unit.files]
     finally:
@@ -126,45 +75,51 @@ def run_unit(
         stream.write(json.dumps(asdict(UnitResult(files=results, parts=parts))))
 
 
-def _run_file(file: InputFile, *, request: IngestRequest, writer: _ShardWriter) -> FileResult:
-    splitter = HashSplitter(request.split, key=request.split_key) if not file.split else None
+def _run_file(file: InputFile, *, request: IngestRequest, writer: ShardWriter) -> FileResult:
     result = FileResult(path=file.path, span=file.span, bytes=file.size)
-    splits: collections.Counter[str] = collections.Counter()
-    extra: collections.Counter[str] = collections.Counter()
-    missing = [0] * len(request.columns)
+    rules = request.sequences
+    columns = (*request.columns, *rules.added)
     try:
-        for row in _good_rows(file, request, result, extra):
-            split = splitter.split_of(row.values) if splitter else str(file.split)
-            writer.write(split, encode(request.columns, row.values))
-            splits[split] += 1
-            if None in row.values:
-                missing = [n + (v is None) for n, v in zip(missing, row.values, strict=True)]
+        rows = excess.kept(_good_rows(file, request, result), rules, result)
+        for split, values in excess.written(_counted(rows, request, result), rules, result):
+            writer.write(split, encode(columns, values))
     except FileFault as fault:
         result.fault = BadRow(path=file.path, line=fault.line, reason=fault.reason)
-    result.rows = sum(splits.values())
-    result.splits = dict(splits)
-    result.unconfigured = dict(extra)
-    names = [column.name for column in request.columns]
-    result.without_value = {n: count for n, count in zip(names, missing, strict=True) if count}
     return result
 
 
-def _good_rows(
-    file: InputFile,
-    request: IngestRequest,
-    result: FileResult,
-    extra: "collections.Counter[str]",
-) -> Iterator[CheckedRow]:
+def _counted(
+    rows: Iterator[SplitRow], request: IngestRequest, result: FileResult
+) -> Iterator[SplitRow]:
+    """Pass rows on; count them by split, and the columns that have no value."""
+    splits: collections.Counter[str] = collections.Counter()
+    missing = [0] * len(request.columns)
+    for row in rows:
+        yield row
+        splits[row.split] += 1
+        if None in row.values:
+            missing = [n + (v is None) for n, v in zip(missing, row.values, strict=True)]
+    result.rows = sum(splits.values())
+    result.splits = dict(splits)
+    names = [column.name for column in request.columns]
+    result.without_value = {n: count for n, count in zip(names, missing, strict=True) if count}
+
+
+def _good_rows(file: InputFile, request: IngestRequest, result: FileResult) -> Iterator[SplitRow]:
     """Yield the good rows; count the bad ones and the columns that are not configured."""
+    splitter = HashSplitter(request.split, key=request.split_key) if not file.split else None
+    extra: collections.Counter[str] = collections.Counter()
     for row in checked_rows(file, request):
         if row.extra:
             extra.update(row.extra)
         if not row.problem:
-            yield row
+            split = splitter.split_of(row.values) if splitter else str(file.split)
+            yield SplitRow(split, row.line, row.values)
             continue
         result.bad += 1
         if len(result.bad_rows) < BAD_ROWS_KEPT:
             result.bad_rows.append(BadRow(path=file.path, line=row.line, reason=row.problem))
+    result.unconfigured = dict(extra)
 
 
 def collect(folder: str) -> list[UnitResult]:

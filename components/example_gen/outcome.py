@@ -2,7 +2,7 @@
 
 import collections
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ from components.errors import InputError
 from components.example_gen.request import IngestRequest
 
 LINES_SHOWN = 20
+TOO_LONG = "too_long"
 
 
 @dataclass(frozen=True, order=True)
@@ -27,7 +28,11 @@ class BadRow:
 
 @dataclass
 class FileResult:
-    """One file's counts: `rows` written, `bad` rows left out, `fault` if it is unusable."""
+    """One file's counts: good `rows` kept, `bad` rows left out, `fault` if it is unusable.
+
+    `dropped` is by split and reason: the good rows that are not kept, and their positions (tokens,
+    eos, bos) by side. `windows` is by split: what rows became where they are cut into windows.
+    """
 
     path: str
     span: int
@@ -37,8 +42,27 @@ class FileResult:
     splits: dict[str, int] = field(default_factory=dict)
     unconfigured: dict[str, int] = field(default_factory=dict)
     without_value: dict[str, int] = field(default_factory=dict)
+    dropped: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    windows: dict[str, dict[str, int]] = field(default_factory=dict)
     bad_rows: list[BadRow] = field(default_factory=list)
     fault: BadRow | None = None
+
+    def add_dropped(self, split: str, reason: str, tokens: dict[str, int]) -> None:
+        """Count a row that is not kept, with its positions by side."""
+        reasons = self.dropped.setdefault(split, {})
+        _add(reasons, {reason: {"sequences": 1, "tokens": tokens}})
+
+    @property
+    def dropped_rows(self) -> int:
+        """How many good rows are not kept."""
+        return sum(
+            counts["sequences"] for reasons in self.dropped.values() for counts in reasons.values()
+        )
+
+    def add_window(self, split: str, *, context: int, continues: bool) -> None:
+        """Count a window; a document ends with the one that does not continue."""
+        window = {"documents": int(not continues), "windows": 1, "context_tokens": context}
+        _add(self.windows, {split: window})
 
 
 @dataclass
@@ -97,9 +121,11 @@ def raise_empty_splits(files: Sequence[FileResult], request: IngestRequest) -> N
     empty = [name for name, count in rows.items() if not count]
     if empty:
         found = ", ".join(f"{name} {count}" for name, count in rows.items())
+        dropped = sum(file.dropped_rows for file in files)
+        found += f"; too long {dropped}" if dropped else ""
         raise InputError(
             f"{request.input_base}: got no row for split {' and '.join(map(repr, empty))} (of "
-            f"{sum(rows.values())}: {found}), expected rows in each; see data.split"
+            f"{sum(rows.values()) + dropped}: {found}), expected rows in each; see data.split"
         )
 
 
@@ -122,7 +148,10 @@ def make_report(
     unread: Sequence[str],
     request: IngestRequest,
 ) -> dict[str, Any]:
-    """Return what `report.json` says; every row read is in `rows` or in `bad_rows`."""
+    """Return what `report.json` says; every row read is in `rows`, `bad_rows` or `dropped`.
+
+    A row that becomes several windows is one of `rows`; `shards` count the windows.
+    """
     bad_rows = sorted(row for file in files for row in file.bad_rows)
     return {
         "input_base": request.input_base,
@@ -134,11 +163,39 @@ def make_report(
         "spans": _sum_by_key({str(file.span): file.rows} for file in files),
         "unconfigured_columns": _sum_by_key(file.unconfigured for file in files),
         "columns_without_value": _sum_by_key(file.without_value for file in files),
+        "dropped": _dropped(files),
+        "windows": _windows(files),
         "unread_files": list(unread),
         "first_bad_rows": [str(row) for row in bad_rows],
         "files": [_file_report(file) for file in files],
         "shards": [asdict(part) for part in parts],
     }
+
+
+def _dropped(files: Sequence[FileResult]) -> dict[str, Any]:
+    """{split: {span: {reason: {"sequences": n, "tokens": {side: n}}}}}; {} if no row is dropped."""
+    total: dict[str, Any] = {}
+    for file in files:
+        for split, reasons in file.dropped.items():
+            _add(total, {split: {str(file.span): reasons}})
+    return total
+
+
+def _windows(files: Sequence[FileResult]) -> dict[str, Any]:
+    """{split: {"documents": n, "windows": n, "context_tokens": n}}; {} without windows."""
+    total: dict[str, Any] = {}
+    for file in files:
+        _add(total, file.windows)
+    return total
+
+
+def _add(total: dict[str, Any], more: Mapping[str, Any]) -> None:
+    """Add numbers to those under the same keys, however deep."""
+    for key, value in more.items():
+        if isinstance(value, Mapping):
+            _add(total.setdefault(key, {}), value)
+        else:
+            total[key] = total.get(key, 0) + value
 
 
 def _total(files: Sequence[FileResult], split: str) -> int:

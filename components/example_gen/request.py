@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from components.errors import InputError
 from components.example_gen.columns import Column, parse_columns
+from components.example_gen.sequences import SequenceRules, parse_sequences
 from components.example_gen.splits import SplitRule, parse_split
 
 
@@ -27,6 +28,7 @@ class IngestRequest:
     delimiter: str
     max_bad_rows: int
     fingerprint: str = ""
+    sequences: SequenceRules = field(default_factory=SequenceRules)
 
 
 def parse_request(parameters: Mapping[str, Any]) -> IngestRequest:
@@ -39,17 +41,22 @@ def parse_request(parameters: Mapping[str, Any]) -> IngestRequest:
     split = parse_split(_load(parameters, "split", '{"train": 9, "eval": 1}', dict))
     key = _load(parameters, "split_by", "[]", list) or [column.name for column in columns]
     groups = _load(parameters, "aligned", "[]", list)
+    aligned = tuple(_list_positions(group, columns) for group in groups)
+    sequences = parse_sequences(
+        parameters.get("sequences") or "", columns=columns, aligned=aligned, split=split
+    )
     return IngestRequest(
         input_base=_text(parameters, "input_base"),
         spans=tuple(_span(span) for span in _load(parameters, "spans", "[]", list)),
         format=_text(parameters, "format"),
         columns=columns,
-        aligned=tuple(_list_positions(group, columns) for group in groups),
+        aligned=aligned,
         split=split,
         split_key=tuple(_position(name, columns, "split_by") for name in key),
         delimiter=_delimiter(parameters.get("delimiter", ",")),
         max_bad_rows=_count(parameters.get("max_bad_rows", 0)),
         fingerprint=parameters.get("fingerprint") or "",
+        sequences=sequences,
     )
 
 

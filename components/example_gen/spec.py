@@ -22,6 +22,9 @@ class ExampleGenSpec(ComponentSpec):
     split_by: JSON list of the columns that are hashed; "[]" means all configured columns.
     delimiter: CSV only.
     max_bad_rows: so many bad rows are left out, listed and counted; one more fails the run.
+    sequences: JSON, "" for nothing: {"policy": "drop", "window" or "", "settings": Settings JSON as
+      text (what a token is), "window": {"stride": n, "over": "row" or "file", "separator": text},
+      "span_column": true or false, "subword_files": hashes of given files, for the cache}.
     fingerprint: `files.fingerprint` of the input, so that edited files are no cache hit.
     code_hash: of the code that ingests, for the same reason.
     """
@@ -36,6 +39,7 @@ class ExampleGenSpec(ComponentSpec):
         "split_by": ExecutionParameter(type=str),
         "delimiter": ExecutionParameter(type=str),
         "max_bad_rows": ExecutionParameter(type=int),
+        "sequences": ExecutionParameter(type=str),
         "fingerprint": ExecutionParameter(type=str),
         "code_hash": ExecutionParameter(type=str),
     }

@@ -1,1 +1,1 @@
-"""Transform: tf.Transform over the vocabulary artifact."""
+"""Transform: the transform graph over the vocabulary artifact, and every split by it."""

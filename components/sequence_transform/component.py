@@ -1,4 +1,4 @@
-"""SequenceTransform: the stock TFX Transform, with the vocabulary as an input."""
+"""SequenceTransform: what the stock TFX Transform writes, with the vocabulary as an input."""
 
 from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
@@ -33,7 +33,7 @@ class SequenceTransform(base_beam_component.BaseBeamComponent):
           schema: their Schema.
           vocabulary: components.Vocabulary of VocabularyGen.
           settings: `transform.settings.Settings` as JSON.
-          code_hash: hash of the `transform` package: an edit there is a cache miss.
+          code_hash: hash of the code that computes rows: an edit there is a cache miss.
         """
         transformed_examples = types.Channel(type=standard_artifacts.Examples)
         transformed_examples.matching_channel_name = spec.EXAMPLES

@@ -36,13 +36,15 @@ class Executor(base_executor.BaseExecutor):
         serving = path_utils.serving_model_dir(
             artifact_utils.get_single_uri(output_dict[spec.MODEL])
         )
+        vocabulary = artifact_utils.get_single_uri(input_dict[spec.VOCABULARY])
+        settings = Settings.from_json(exec_properties[spec.SETTINGS])
         request = TrainRequest(
             train_files=_files(input_dict[spec.EXAMPLES], "train"),
             eval_files=_files(input_dict[spec.EXAMPLES], "eval"),
             transform_graph=artifact_utils.get_single_uri(input_dict[spec.TRANSFORM_GRAPH]),
-            vocabulary=artifact_utils.get_single_uri(input_dict[spec.VOCABULARY]),
+            vocabulary=vocabulary,
             serving_folder=serving,
-            settings=Settings.from_json(exec_properties[spec.SETTINGS]),
+            settings=settings.with_subwords(vocabulary),
             model=options(ModelOptions, exec_properties[spec.MODEL_OPTIONS]),
             loss=options(LossOptions, exec_properties[spec.LOSS_OPTIONS]),
             batch=options(BatchOptions, exec_properties[spec.BATCH_OPTIONS]),

@@ -22,18 +22,18 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from components.saved_model import FACTS
 from components.sequence_loss import token_cross_entropy
 from components.trainer import batching, decoding
 from components.trainer.models import SequenceModel
 from components.trainer.request import TrainRequest
 from components.trainer.training import Objective, contract_lengths
 from transform import features, preprocessing, sequence, tokenizers
-from transform.settings import Settings
+from transform.settings import CONTINUES, SPAN, Settings
 from transform.vocabulary import Vocabularies
 
 Tensors = dict[str, tf.Tensor]
 RawSpec: TypeAlias = tf.io.FixedLenFeature | tf.io.VarLenFeature
-FACTS = os.path.join("assets.extra", "tokenline.json")
 _EXAMPLES = tf.TensorSpec([None], tf.string, name="examples")
 _TEXT = tf.TensorSpec([None], tf.string, name="text")
 
@@ -44,7 +44,8 @@ def export(model: SequenceModel, request: TrainRequest, vocabularies: Vocabulari
     tf.saved_model.save(module, request.serving_folder, signatures=module.signatures())
     facts = {
         "task": request.settings.task,
-        "settings": json.loads(request.settings.to_json()),
+        "settings": json.loads(request.settings.without_subwords().to_json()),
+        "needs": tokenizers.needs(request.settings),
         "vocabulary_hash": vocabularies.digest,
         "model": dataclasses.asdict(model.spec),
         "loss": dataclasses.asdict(request.loss),
@@ -62,6 +63,7 @@ class ServedModel(tf.Module):
         self, model: SequenceModel, request: TrainRequest, vocabularies: Vocabularies
     ) -> None:
         super().__init__()
+        tokenizers.load_operations(tokenizers.needs(request.settings))
         graph = tft.TFTransformOutput(request.transform_graph)
         self._settings: Settings = request.settings
         self._decode_length = request.train.decode_length
@@ -72,6 +74,7 @@ class ServedModel(tf.Module):
         self.model = model
         self.weights = model.state  # layers in lists are beyond tf.Module's reach
         self.transform_layer = graph.transform_features_layer()
+        self.pieces = tokenizers.trackables(request.settings)
         # Traced once, though two signatures predict: tracing a decoder takes seconds.
         spec = {
             name: tf.TensorSpec([None, *feature.shape], feature.dtype, name)
@@ -101,12 +104,16 @@ class ServedModel(tf.Module):
         return self._predict_raw(tf.io.parse_example(examples, self._raw_spec))
 
     def predict_text(self, text: tf.Tensor) -> Tensors:
-        """Predictions for raw text [B]; tagging takes tokens separated by white space."""
+        """Predictions for raw text [B]; lists of tokens or ids are separated by white space."""
         return self._predict_raw(self._raw_from_text(text))
 
     def _predict_raw(self, raw: Tensors) -> Tensors:
         side = self._settings.source or self._settings.target
         found = sequence.lengths(preprocessing.tokens(raw, side))
+        if CONTINUES in raw:
+            # A window of a longer text has no eos; `_decode` takes off the one of a whole text.
+            rows = tf.shape(found, tf.int64)[0]
+            raw = raw | {CONTINUES: _absent(rows, self._raw_spec[CONTINUES])}
         return self._predict(self._transformed(raw)) | {"truncated": found > side.room}
 
     def score(self, examples: tf.Tensor) -> Tensors:
@@ -148,11 +155,12 @@ class ServedModel(tf.Module):
     def _raw_from_text(self, text: tf.Tensor) -> Tensors:
         """Raw features that hold only the text, as the transform graph expects them."""
         side = self._settings.source or self._settings.target
-        values = tf.expand_dims(text, 1)
-        if side.tokenizer == tokenizers.TOKEN_LIST:
+        if side.tokenizer in tokenizers.LISTS:
             values = tf.strings.split(text)
         else:
-            values = tf.RaggedTensor.from_tensor(values)
+            values = tf.RaggedTensor.from_tensor(tf.expand_dims(text, 1))
+        if side.tokenizer == tokenizers.ID_LIST:
+            values = tf.ragged.map_flat_values(_numbers, values)
         rows = tf.shape(text, tf.int64)[0]
         return {
             name: _present(values, spec) if name == side.column else _absent(rows, spec)
@@ -181,11 +189,15 @@ class ServedModel(tf.Module):
         }
 
     def _decode(self, batch: Tensors) -> Tensors:
-        special, prompt = self._settings.special, {}
+        special, side, prompt = self._settings.special, self._settings.target, {}
         if self._settings.task == features.LM:
             # The prompt is the text without the eos that Transform appended.
-            kept = batch[features.TARGET_LENGTHS] - int(self._settings.target.append_eos)
+            kept = batch[features.TARGET_LENGTHS] - int(side.append_eos)
             prompt = {"prompts": batch[features.TARGETS], "prompt_lengths": kept}
+        elif side.prepend_bos:
+            # No model learns to predict the bos in front, as its weight is 0: it is given.
+            bos = tf.fill([tf.size(batch[features.INPUT_LENGTHS]), 1], special.bos)
+            prompt = {"prompts": bos, "prompt_lengths": tf.ones_like(bos[:, 0])}
         decoded = decoding.greedy(
             self.model,
             batch,
@@ -199,7 +211,8 @@ class ServedModel(tf.Module):
         words = tf.RaggedTensor.from_tensor(
             decoded.ids, lengths=decoded.lengths - tf.cast(ends, tf.int64)
         )
-        text = tokenizers.detokenize(self._vocabulary.text_of(words), self._settings.target)
+        words = words[:, int(side.prepend_bos) :]
+        text = tokenizers.detokenize(self._vocabulary.text_of(words), side)
         return {
             "text": text,
             "ids": decoded.ids,
@@ -211,10 +224,11 @@ class ServedModel(tf.Module):
         """Bytes and words of the tokens that are scored: those with w > 0."""
         side = self._settings.target
         kept = preprocessing.kept_tokens(raw, side)
-        scored = tf.RaggedTensor.from_tensor(weights > 0, lengths=kept.row_lengths())
+        after_bos = weights[:, int(side.prepend_bos) :]
+        scored = tf.RaggedTensor.from_tensor(after_bos > 0, lengths=kept.row_lengths())
         kept = tf.ragged.boolean_mask(kept, scored)
         text = tokenizers.detokenize(kept, side)
-        separated = side.tokenizer in ("whitespace", tokenizers.TOKEN_LIST)
+        separated = side.tokenizer in ("whitespace", "regex", *tokenizers.LISTS)
         words = sequence.lengths(kept if separated else tf.strings.split(text))
         return {
             "target_bytes": tf.cast(tf.strings.length(text), tf.float32),
@@ -281,16 +295,21 @@ def _served_columns(raw: dict[str, RawSpec], settings: Settings) -> dict[str, Ra
     A request need not have them all: those that a committed schema fixes get a default.
     """
     named = (settings.token_weights, settings.example_weights)
-    weights = {column for column in named if column}
-    wanted = {side.column for side in settings.sides.values()} | weights
+    defaults = {column: 1 for column in named if column} | {SPAN: settings.newest_span}
+    wanted = {side.column for side in settings.sides.values()} | {name for name in named if name}
+    wanted |= preprocessing.added_columns(settings) & raw.keys()
     spec = {}
     for name in sorted(wanted):
         spec[name] = found = raw[name]
         if isinstance(found, tf.io.FixedLenFeature) and found.default_value is None:
-            fill = tf.ones if name in weights else tf.zeros
-            default = fill(found.shape, found.dtype).numpy()
-            spec[name] = tf.io.FixedLenFeature(found.shape, found.dtype, default)
+            empty = "" if found.dtype == tf.string else 0
+            default = tf.fill(found.shape, tf.cast(defaults.get(name, empty), found.dtype))
+            spec[name] = tf.io.FixedLenFeature(found.shape, found.dtype, default.numpy())
     return spec
+
+
+def _numbers(texts: tf.Tensor) -> tf.Tensor:
+    return tf.strings.to_number(texts, tf.int64)
 
 
 def _present(values: tf.RaggedTensor, spec: RawSpec) -> tf.Tensor | tf.SparseTensor:

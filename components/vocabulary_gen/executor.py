@@ -1,24 +1,22 @@
-"""Adapter: one Beam pass counts each split; the rest is plain functions."""
+"""Adapter: unpacks artifacts into a request, and writes the vocabulary and the ledger."""
 
 import json
 import os
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import apache_beam as beam
 from tfx import types
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
+from components import shards
 from components.beam_runner import NamedRunner
-from components.errors import InputError
-from components.vocabulary_gen import growth, ledger, spec
-from components.vocabulary_gen.tally import Tally, count, total
+from components.vocabulary_gen import counting, spec
+from components.vocabulary_gen.making import Request, make
 from transform.settings import Settings
-from transform.vocabulary import Vocabularies
 
-_BATCH = 1024
-_TRAIN = "train"
+_REPORT_FILE = "report.json"
 
 
 class Executor(NamedRunner, base_beam_executor.BaseBeamExecutor):
@@ -30,59 +28,53 @@ class Executor(NamedRunner, base_beam_executor.BaseBeamExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        settings = Settings.from_json(exec_properties[spec.SETTINGS])
-        tallies = self._tallies(input_dict[spec.EXAMPLES], settings)
-        base = exec_properties[spec.BASE_VOCABULARY]
-        vocabularies = growth.grow(
-            tallies[_TRAIN].tokens,
-            settings,
+        """Count, check and write; nothing is written when it raises.
+
+        Raises:
+          InputError: rows are bad, or the counts leave nothing worth training; a line each.
+        """
+        report = _report(input_dict.get(spec.INGEST_REPORT))
+        request = Request(
+            settings=Settings.from_json(exec_properties[spec.SETTINGS]),
             vocab_size=exec_properties[spec.VOCABULARY_SIZE],
             min_frequency=exec_properties[spec.MIN_FREQUENCY],
-            base=Vocabularies.read(base) if base else None,
+            max_lost_tokens=exec_properties[spec.MAX_LOST_TOKENS],
+            max_oov_rate=exec_properties[spec.MAX_OOV_RATE],
+            base=exec_properties[spec.BASE_VOCABULARY],
+            found=counting.shards_of(_folders(input_dict[spec.EXAMPLES]), report),
+            dropped=report.get("dropped", {}),
+            folder=self._get_tmp_dir(),
         )
-        ledger.check_vocabulary(vocabularies)
-        counted = ledger.build(tallies, vocabularies)
-        ledger.check(counted, max_lost_tokens=exec_properties[spec.MAX_LOST_TOKENS])
+        vocabularies, ledger = make(request, self._each)
         vocabulary = artifact_utils.get_single_instance(output_dict[spec.VOCABULARY])
         vocabularies.write(vocabulary.uri)
         vocabulary.set_string_custom_property("hash", vocabularies.digest)
-        vocabulary.set_string_custom_property("base_vocabulary", base)
+        vocabulary.set_string_custom_property("base_vocabulary", request.base)
         vocabulary.set_string_custom_property(spec.INPUT_KEY, exec_properties[spec.INPUT_KEY])
         written = artifact_utils.get_single_uri(output_dict[spec.LEDGER])
         io_utils.write_string_file(
-            os.path.join(written, "ledger.json"), json.dumps(counted, indent=1)
+            os.path.join(written, "ledger.json"), json.dumps(ledger, indent=1)
         )
 
-    def _tallies(self, examples: list[types.Artifact], settings: Settings) -> dict[str, Tally]:
-        """The tally of every split of one artifact, by one pipeline."""
-        splits = artifact_utils.decode_split_names(
-            artifact_utils.get_single_instance(examples).split_names
-        )
-        work = self._get_tmp_dir()
-        with self._make_beam_pipeline() as pipeline:
-            for split in splits:
-                pattern = os.path.join(artifact_utils.get_split_uri(examples, split), "*")
-                _ = (
-                    pipeline
-                    | f"Read[{split}]" >> beam.io.ReadFromTFRecord(pattern)
-                    | f"Batch[{split}]"
-                    >> beam.BatchElements(min_batch_size=_BATCH, max_batch_size=_BATCH)
-                    | f"Count[{split}]" >> beam.Map(count, settings)
-                    | f"Add[{split}]" >> beam.CombineGlobally(total)
-                    | f"Keep[{split}]" >> beam.Map(_keep, os.path.join(work, f"{split}.json"))
-                )
-        tallies = {
-            split: Tally.from_json(io_utils.read_string_file(os.path.join(work, f"{split}.json")))
-            for split in splits
-        }
-        lines = [f"{split} split, {line}" for split in splits for line in tallies[split].problems]
-        if lines:
-            found = sum(tally.problem_count for tally in tallies.values())
-            lines += [f"{found} problems in all"] if found > len(lines) else []
-            raise InputError("\n".join(lines))
-        return tallies
+    def _each(self, paths: Sequence[str], work: Callable[[str], None], label: str) -> None:
+        shards.each(self._make_beam_pipeline, paths, work, label=label, folder=self._get_tmp_dir())
 
 
-def _keep(tally: Tally, path: str) -> None:
-    """Hand the result from Beam to the executor: through a file, as a runner may be elsewhere."""
-    io_utils.write_string_file(path, tally.to_json())
+def _folders(examples: list[types.Artifact]) -> dict[str, str]:
+    """The folder of each split."""
+    names = artifact_utils.get_single_instance(examples).split_names
+    return {
+        split: artifact_utils.get_split_uri(examples, split)
+        for split in artifact_utils.decode_split_names(names)
+    }
+
+
+def _report(artifacts: list[types.Artifact] | None) -> dict[str, Any]:
+    """ExampleGen's report; {} where the examples are another component's."""
+    if not artifacts:
+        return {}
+    folder = artifact_utils.get_single_uri(artifacts)
+    report: dict[str, Any] = json.loads(
+        io_utils.read_string_file(os.path.join(folder, _REPORT_FILE))
+    )
+    return report

@@ -1,77 +1,157 @@
-"""The token ledger: where every token that was read went. It must balance to the token."""
+"""The token ledger: where every token that was read went. It must balance to the token.
 
-import dataclasses
+    {"splits": {split: {side: row}},              what the run is judged by
+     "spans": {split: {span: {side: row}}},       the same by span, where ExampleGen says which
+     "weights": {split: {"sum": Σw, "mean": Σw / trained, "factors": {name: mean}}},
+     "checks": {"duplicates": {split: {"rows": n, "in_train": n}}}}
+
+A row counts positions, eos and bos included. For each side
+
+    tokens_read = kept + truncated + dropped,     of the target: kept = trained + zero_weight.
+
+`context`, of windows, is a part of `zero_weight`; `dropped_by` has the reasons. `out_of_vocabulary`
+and `eos_and_bos` are parts of kept + truncated. Sequences that were dropped are among `sequences`.
+The factors' means are over the trained positions; they and the sum leave out `inverse_frequency`,
+which needs the vocabulary and has the mean 1.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
-from components.errors import InputError
 from components.vocabulary_gen.tally import SideLedger, Tally
-from transform.vocabulary import Vocabularies
 
-_TARGET_ONLY = ("trained", "zero_weight")
+Row = dict[str, Any]
+Sides = dict[str, Row]
+Json = Mapping[str, Any]
+_WEIGHT = "loss_weights"
+_REASONS = "dropped_by"
 
 
-def build(tallies: dict[str, Tally], vocabularies: Vocabularies) -> dict[str, Any]:
-    """The ledger by split and side, with out-of-vocabulary tokens counted before trimming.
-
-    `tokens_read = kept + truncated`, and of the target `kept = trained + zero_weight`; both count eos.
-    """
-    return {
-        split: {
-            side: _positions(row, side) | {"out_of_vocabulary": _unknown(tally, side, vocabularies)}
-            for side, row in tally.ledger.items()
+def unknown(tally: Tally, known: Mapping[str, Set[bytes]]) -> Counter:
+    """How many tokens of each side are none of the `known` ones."""
+    return Counter(
+        {
+            side: sum(n for token, n in tally.tokens[side].items() if token not in known[side])
+            for side in tally.ledger
         }
-        for split, tally in sorted(tallies.items())
+    )
+
+
+def build(
+    counted: Mapping[tuple[str, str], Tally],
+    unknown: Mapping[tuple[str, str], Mapping[str, int]],
+    *,
+    dropped: Json,
+    sides: Iterable[str],
+) -> dict[str, Any]:
+    """The ledger without its checks.
+
+    Args:
+      counted: the tally of each split and span ("" where the span is not known).
+      unknown: the unknown tokens of each of them, by side.
+      dropped: what ExampleGen left out: {split: {span: {reason: {"sequences", "tokens": {side}}}}}.
+      sides: the names of the sides.
+    """
+    keys = {*counted, *((split, str(span)) for split in dropped for span in dropped[split])}
+    splits: dict[str, Sides] = {}
+    spans: dict[str, dict[str, Sides]] = {}
+    for split, span in sorted(keys, key=_in_order):
+        tally = counted.get((split, span), Tally())
+        reasons = dropped.get(split, {}).get(span, {})
+        found = {
+            side: _row(
+                side,
+                tally.ledger.get(side, SideLedger()),
+                unknown.get((split, span), {}).get(side, 0),
+                reasons,
+            )
+            for side in sides
+        }
+        if span:
+            spans.setdefault(split, {})[span] = found
+        splits[split] = _added(splits[split], found) if split in splits else found
+    weights = {split: Tally() for split in splits}
+    for (split, _), tally in sorted(counted.items()):
+        weights[split].add(Tally(weights=tally.weights))
+    return {
+        "splits": splits,
+        "spans": spans,
+        "weights": {
+            split: _weights(tally.weights, splits[split]["target"]["trained"])
+            for split, tally in weights.items()
+        },
     }
 
 
-def check_vocabulary(vocabularies: Vocabularies) -> None:
-    """Stop the run where a side has no token at all: every word would be the unknown one.
+def balance(ledger: Json) -> None:
+    """Make sure that every position is accounted for, in each split and span.
 
     Raises:
-      InputError: data.vocab_size or data.min_frequency leaves nothing.
+      AssertionError: one is not (a mistake of ours, not of the data).
     """
-    empty = [name for name, side in vocabularies.sides.items() if not side.tokens]
-    if empty:
-        raise InputError(
-            f"the vocabulary of the {' and the '.join(empty)} side holds no token: "
-            "data.vocab_size is too small or data.min_frequency too large"
-        )
+    for split, sides in ledger["splits"].items():
+        _balance_sides(f"split {split!r}", sides)
+    for split, spans in ledger["spans"].items():
+        for span, sides in spans.items():
+            _balance_sides(f"split {split!r}, span {span}", sides)
 
 
-def check(ledger: dict[str, Any], *, max_lost_tokens: float) -> None:
-    """Stop the run before training where the ledger shows that it would be worth nothing.
-
-    Raises:
-      InputError: trimming costs more than `max_lost_tokens` of a split's target positions, or no
-        position of a split has a weight above 0.
-      AssertionError: the ledger does not balance (a mistake of ours, not of the data).
-    """
-    problems = []
-    for split, sides in ledger.items():
-        row = sides["target"]
-        if row["tokens_read"] != row["trained"] + row["zero_weight"] + row["truncated"]:
-            raise AssertionError(f"the token ledger of split {split!r} does not balance: {row}")
-        lost = row["truncated"] / max(1, row["tokens_read"])
-        if lost > max_lost_tokens:
-            problems.append(
-                f"{split} split: trimming to data.max_target_length loses {row['truncated']:,} of "
-                f"{row['tokens_read']:,} target tokens ({lost:.1%}), expected at most {max_lost_tokens:.1%} "
-                "(data.max_lost_tokens)"
-            )
-        if row["trained"] == 0:
-            problems.append(
-                f"{split} split: all {row['kept']:,} target positions have weight 0: nothing to train on"
-            )
-    if problems:
-        raise InputError("\n".join(problems))
+def _balance_sides(where: str, sides: Sides) -> None:
+    for side, row in sides.items():
+        whole = row["kept"] + row["truncated"] + row["dropped"]
+        parts = row["trained"] + row["zero_weight"] if side == "target" else row["kept"]
+        reasons = sum(row[_REASONS].values())
+        if (row["tokens_read"], row["kept"], row["dropped"]) != (whole, parts, reasons):
+            raise AssertionError(f"the token ledger of {where}, {side}, does not balance: {row}")
+        if row.get("context", 0) > row.get("zero_weight", 0):
+            raise AssertionError(f"the token ledger of {where} trains on context: {row}")
 
 
-def _positions(row: SideLedger, side: str) -> dict[str, int]:
-    """A row as it is written; only targets are trained on."""
-    values = dataclasses.asdict(row)
-    return values if side == "target" else {k: values[k] for k in values if k not in _TARGET_ONLY}
+def _row(side: str, found: SideLedger, unknown: int, reasons: Json) -> Row:
+    dropped = {reason: lost["tokens"].get(side, 0) for reason, lost in sorted(reasons.items())}
+    row: Row = {
+        "sequences": found.sequences + sum(lost["sequences"] for lost in reasons.values()),
+        "tokens_read": found.tokens_read + sum(dropped.values()),
+        "kept": found.kept,
+        "truncated": found.truncated,
+        "dropped": sum(dropped.values()),
+    }
+    if side == "target":  # only targets are trained on
+        row |= {
+            "trained": found.trained,
+            "zero_weight": found.zero_weight,
+            "context": found.context,
+        }
+    return row | {
+        "out_of_vocabulary": unknown,
+        "eos_and_bos": found.eos_and_bos,
+        _REASONS: dropped,
+    }
 
 
-def _unknown(tally: Tally, side: str, vocabularies: Vocabularies) -> int:
-    known = set(vocabularies[side].tokens)
-    return sum(count for token, count in tally.tokens[side].items() if token not in known)
+def _added(one: Sides, other: Sides) -> Sides:
+    """The sum of the rows of two spans."""
+    return {
+        side: {name: _sum(value, other[side][name]) for name, value in row.items()}
+        for side, row in one.items()
+    }
+
+
+def _sum(one: Any, other: Any) -> Any:
+    return dict(Counter(one) + Counter(other)) if isinstance(one, dict) else one + other
+
+
+def _weights(sums: Mapping[str, float], trained: int) -> dict[str, Any]:
+    means = {name: value / trained if trained else 0.0 for name, value in sums.items()}
+    return {
+        "sum": sums.get(_WEIGHT, 0.0),
+        "mean": means.pop(_WEIGHT, 0.0),
+        "factors": means,
+    }
+
+
+def _in_order(key: tuple[str, str]) -> tuple[str, int, str]:
+    """Splits by name, spans by number."""
+    split, span = key
+    return split, int(span) if span.isdigit() else -1, span

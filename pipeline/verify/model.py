@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from components import saved_model
 from components import sequence_loss as loss
 from components.errors import InputError
 from components.trainer.models import ModelSpec, SequenceModel, build_model
@@ -55,7 +56,7 @@ class ExportedModel:
             self.facts: dict[str, Any] = json.load(file)
         self.settings = Settings.from_json(json.dumps(self.facts["settings"]))
         try:
-            self._loaded = tf.saved_model.load(folder)
+            self._loaded = saved_model.load(folder)
         except (OSError, ValueError, tf.errors.OpError) as error:
             reason = str(error).strip().split("\n")[0]
             raise InputError(f"{folder}: cannot be loaded as a SavedModel: {reason}") from None

@@ -32,6 +32,7 @@ from pipeline.verify.compare import (
     rounded,
 )
 from transform import features
+from transform.settings import ADDED_COLUMNS, ID_LIST, TOKEN_LIST
 
 _ELEMENTS = 16_000_000  # logits held at once
 _WHOLE_SPLIT = 20_000  # rows: more than these are not scored again
@@ -182,12 +183,16 @@ def _json_row(row: bytes, settings: dict[str, Any]) -> str | None:
     written: dict[str, Any] = {}
     try:
         for side in filter(None, (settings["source"], settings["target"])):
+            if side["tokenizer"] == ID_LIST:
+                written[side["column"]] = list(columns[side["column"]].int64_list.value)
+                continue
             texts = [each.decode("utf-8") for each in columns[side["column"]].bytes_list.value]
-            is_list = side["tokenizer"] == "pretokenized"
+            is_list = side["tokenizer"] == TOKEN_LIST
             written[side["column"]] = texts if is_list else texts[0]
     except (UnicodeDecodeError, IndexError):
         return None
-    for column in filter(None, (settings["token_weights"], settings["example_weights"])):
+    named = (settings["token_weights"], settings["example_weights"], *ADDED_COLUMNS)
+    for column in filter(None, named):
         kind = columns[column].WhichOneof("kind") if column in columns else None
         if kind:
             written[column] = list(getattr(columns[column], kind).value)

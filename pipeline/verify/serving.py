@@ -17,7 +17,7 @@ from pipeline.verify.certificate import FAIL, PASS, Check
 from pipeline.verify.compare import Pair, Size, identical, not_exercised
 from pipeline.verify.sample import Arrays
 from transform import features, tokenizers
-from transform.settings import Settings
+from transform.settings import Settings, Side
 from transform.vocabulary import Vocabularies, Vocabulary
 
 _MOST_ROWS = 64  # one call: the signatures pad to the longest row of a batch
@@ -32,7 +32,8 @@ def checks(case: Case) -> Iterator[Check]:
     found = case.model.predict("serving_default", rows)
     vocabulary = Vocabularies.read(case.subject.vocabulary)["target"]
     size = size_of(batches.rows(case.transformed, slice(0, len(rows))))
-    yield _words(case.model.settings, vocabulary, found, size)
+    settings = case.model.settings.with_subwords(case.subject.vocabulary)
+    yield _words(settings, vocabulary, found, size)
     yield _word_table(case, vocabulary)
     yield from _taken_in(case, found, size)
     yield _by_text(case, rows, found)
@@ -105,7 +106,7 @@ def _by_text(case: Case, rows: tuple[bytes, ...], found: Arrays) -> Check:
     """The signatures that take text give for a row's text what `serving_default` gives for it."""
     settings = case.model.settings
     side = settings.source or settings.target
-    texts = [_text(row, side.column, side.tokenizer == tokenizers.TOKEN_LIST) for row in rows]
+    texts = [_text(row, side) for row in rows]
     places = [place for place, text in enumerate(texts) if text is not None]
     names = [name for name in _BY_TEXT if name in case.model.predicting]
     compared = f"{', '.join(f'`{name}`' for name in names)} = `serving_default`"
@@ -125,11 +126,12 @@ def _by_text(case: Case, rows: tuple[bytes, ...], found: Arrays) -> Check:
     return _exact(compared, size, len(differing), len(names), note)
 
 
-def _text(row: bytes, column: str, is_list: bool) -> bytes | None:
+def _text(row: bytes, side: Side) -> bytes | None:
     """The text that means this row; None where a token holds white space, or there is no text."""
-    values = list(tf.train.Example.FromString(row).features.feature[column].bytes_list.value)
+    column = tf.train.Example.FromString(row).features.feature[side.column]
+    values = list(column.bytes_list.value) or [b"%d" % each for each in column.int64_list.value]
     text = b" ".join(values)
-    if is_list:
+    if side.tokenizer in tokenizers.LISTS:
         return text if text.split() == values else None
     return text if len(values) == 1 else None
 

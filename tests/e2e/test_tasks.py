@@ -106,7 +106,7 @@ def test_tagging_weights_reach_the_loss_and_the_ledger(tagged) -> None:
     _, run = tagged
     scores = scores_of(run, "score")
     assert set(np.unique(scores["position_weight"])) == {0.0, 0.5, 1.0, 2.0}
-    ledger = run.record["ledger"]["eval"]["target"]
+    ledger = run.record["ledger"]["splits"]["eval"]["target"]
     assert ledger["zero_weight"] > 0
     assert ledger["trained"] == scores["token_count"].sum()
     real = scores["position_region"] == 1
@@ -147,7 +147,7 @@ def test_pad_equal_to_eos_still_scores_the_end(language) -> None:
         assert scores["target_ids"][row, length - 1] == 3
         assert scores["position_weight"][row, length - 1] > 0
         assert (scores["position_weight"][row, length:] == 0).all()
-    assert run.record["ledger"]["eval"]["target"]["truncated"] > 0
+    assert run.record["ledger"]["splits"]["eval"]["target"]["truncated"] > 0
 
 
 def test_language_model_continues_a_prompt(language, tokenline) -> None:

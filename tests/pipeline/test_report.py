@@ -49,6 +49,39 @@ def _slice(column: str, value: str | int, **changes: Any) -> dict[str, Any]:
     return whole | changes
 
 
+LEDGER = {
+    "splits": {
+        "train": {
+            "target": {
+                "sequences": 5000,
+                "tokens_read": 100000,
+                "kept": 98700,
+                "truncated": 1000,
+                "dropped": 300,
+                "trained": 98000,
+                "zero_weight": 700,
+                "context": 0,
+                "out_of_vocabulary": 12,
+                "eos_and_bos": 5000,
+                "dropped_by": {"too_long": 300},
+            }
+        },
+        "eval": {"target": {"tokens_read": 10000, "trained": 10000, "truncated": 0}},
+    },
+    "spans": {
+        "train": {
+            "9": {"target": {"tokens_read": 40000}},
+            "10": {"target": {"tokens_read": 60000}},
+        },
+        "eval": {"10": {"target": {"tokens_read": 10000}}},
+    },
+    "weights": {
+        "train": {"sum": 123456.0, "mean": 1.26, "factors": {"token": 1.25, "example": 1.0}}
+    },
+    "checks": {
+        "duplicates": {"eval": {"rows": 1500, "in_train": 12}, "test": {"rows": 9, "in_train": 0}}
+    },
+}
 FULL = ReportData(
     name="numbers",
     subtitle="run 2026-11-22 · seq2seq",
@@ -83,10 +116,7 @@ FULL = ReportData(
         }
         for step in range(50, 501, 50)
     ],
-    ledger={
-        "train": {"target": {"tokens_read": 100000, "trained": 99000, "truncated": 1000}},
-        "eval": {"target": {"tokens_read": 10000, "trained": 10000, "truncated": 0}},
-    },
+    ledger=LEDGER,
     ingest={
         "rows": 20000,
         "bad_rows": 1,
@@ -163,7 +193,15 @@ def _parse(data: ReportData) -> _Page:
         "ExampleGen cached 1.5 s",
         "SequenceTrainer done 1 min 15 s",
         "total 1 min 16 s",
-        "train, target 100,000 99,000 1,000",
+        "split side sequences tokens read trained weight 0 cut off left out unknown",
+        "train target 5,000 100,000 98,000 700 1,000 300 12",
+        "eval target – 10,000 10,000 – 0 – –",
+        "train, target: 300 tokens left out, too long",
+        "12 of 1,500 eval rows are in the training split too.",
+        "split span side sequences tokens read trained",
+        "train 9 target – 40,000",
+        "train 10 target – 60,000",
+        "split Σ w mean w token example train 123,456 1.260 1.250 1.000",
         "rows 20,000 bad rows left out 1 splits train: 18,000, eval: 2,000",
         "columns not used xpos: 20,000 files not read README",
         "data/span-1/numbers.jsonl 1 20,000 1 1.9 MB",
@@ -174,6 +212,16 @@ def _parse(data: ReportData) -> _Page:
 )
 def test_page_says(expected: str) -> None:
     assert expected in _parse(FULL).words
+
+
+def test_a_ledger_of_one_span_has_no_table_by_span_and_no_columns_without_use() -> None:
+    row = {"tokens_read": 10, "context": 0, "dropped": 0, "dropped_by": {}}
+    one = {"splits": {"train": {"target": row}}, "spans": {"train": {"1": {"target": row}}}}
+    words = _parse(ReportData(name="n", ledger=one)).words
+    assert "By span" not in words
+    assert "context" not in words
+    assert "left out" not in words.replace("+ left out", "")
+    assert "Weights" not in words
 
 
 def test_changes_are_coloured_only_where_the_interval_excludes_0() -> None:
@@ -221,7 +269,12 @@ def test_any_part_may_be_missing(name: str) -> None:
         ReportData(name="n", metrics={"slices": [{"candidate": {"perplexity": float("inf")}}]}),
         ReportData(name="n", history=[{"step": 1}, {"step": 2, "train_loss": float("nan")}]),
         ReportData(name="n", durations=[{"component": "A"}, {"component": "B", "seconds": None}]),
-        ReportData(name="n", ledger={"train": None, "eval": {"target": {"kept": None}}}),
+        ReportData(name="n", ledger={"train": {"target": {"tokens_read": 3}}}),  # of an older run
+        ReportData(
+            name="n", ledger={"splits": {"train": None, "eval": {"target": {"kept": None}}}}
+        ),
+        ReportData(name="n", ledger={"splits": None, "spans": 3, "weights": {"train": {}}}),
+        ReportData(name="n", ledger={"splits": {"a": {"b": {}}}, "checks": {"duplicates": None}}),
         ReportData(name="n", ingest={"files": [{}]}),
     ],
 )
@@ -241,7 +294,13 @@ def test_everything_is_escaped() -> None:
 
     values = {name: poison(getattr(FULL, name)) for name in _fields()}
     values["config"] = values["places"] = {evil: evil}
-    values["ledger"] = {evil: {evil: {evil: evil}}}
+    row = {"tokens_read": evil, "dropped_by": {evil: evil}}
+    values["ledger"] = {
+        "splits": {evil: {evil: row}},
+        "spans": {evil: {evil: {evil: row}, "2": {evil: row}}},
+        "weights": {evil: {"sum": evil, "factors": {evil: evil}}},
+        "checks": {"duplicates": {evil: {"rows": evil, "in_train": evil}}},
+    }
     parsed = _parse(ReportData(name=evil, **values))
     assert not {"script", "img", "link", "iframe"} & {tag for tag, _ in parsed.tags}
     assert parsed.words.count("<script>alert(1)</script>\"'&") > 15

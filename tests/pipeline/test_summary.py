@@ -26,15 +26,24 @@ def _record(**changes):
             "columns_without_value": {},
         },
         "ledger": {
-            "train": {
-                "source": {"tokens_read": 10, "truncated": 0, "out_of_vocabulary": 0},
-                "target": {
-                    "tokens_read": 10,
-                    "truncated": 0,
-                    "zero_weight": 0,
-                    "out_of_vocabulary": 0,
-                },
-            }
+            "splits": {
+                "train": {
+                    "source": {
+                        "tokens_read": 10,
+                        "truncated": 0,
+                        "dropped": 0,
+                        "out_of_vocabulary": 0,
+                    },
+                    "target": {
+                        "tokens_read": 10,
+                        "truncated": 0,
+                        "dropped": 0,
+                        "zero_weight": 0,
+                        "out_of_vocabulary": 0,
+                    },
+                }
+            },
+            "checks": {"duplicates": {"eval": {"rows": 1200, "in_train": 0}}},
         },
         "pushed": "runs/p/serving/3",
         "report": "runs/p/report.html",
@@ -107,8 +116,10 @@ def test_what_did_not_reach_the_loss_is_said():
         "unconfigured_columns": {"year": 1198, "id": 1198},
         "columns_without_value": {"yeer": 1200, "topic": 7},
     }
-    record["ledger"]["train"]["source"] |= {"truncated": 5}
-    record["ledger"]["train"]["target"] |= {"zero_weight": 1, "out_of_vocabulary": 2}
+    train = record["ledger"]["splits"]["train"]
+    train["source"] |= {"truncated": 5}
+    train["target"] |= {"zero_weight": 1, "out_of_vocabulary": 2, "dropped": 3}
+    record["ledger"]["checks"]["duplicates"]["eval"]["in_train"] = 1100
     lines = [line for line in closing_table(record) if line.startswith("  data")]
     assert lines == [
         "  data    1,200 rows (train 1,000, eval 200)",
@@ -116,7 +127,8 @@ def test_what_did_not_reach_the_loss_is_said():
         "  data    columns not used: id, year",
         "  data    columns without a value in any row: yeer",
         "  data    train source tokens: 50.0% cut off",
-        "  data    train target tokens: 20.0% out of vocabulary, 10.0% of weight 0",
+        "  data    train target tokens: 20.0% out of vocabulary, 30.0% left out, 10.0% of weight 0",
+        "  data    warning: 1,100 of 1,200 eval rows are in the training split too",
     ]
 
 

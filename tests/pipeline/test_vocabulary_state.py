@@ -87,7 +87,7 @@ def test_the_key_is_the_same_for_the_same_run(config):
         ("data", {"min_frequency": 7}),
         ("data", {"max_target_length": 7}),
         ("data", {"oov_buckets": 7}),
-        ("transform", {"lowercase": True}),
+        ("transform", {"target_lowercase": True}),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else value,
 )

@@ -1,4 +1,4 @@
-"""The pure tensor functions: trim, pad, lengths, mask, shift_right, characters."""
+"""The pure tensor functions: cut, frame, pad, lengths, mask, shift_right, characters."""
 
 import pytest
 import tensorflow as tf
@@ -9,20 +9,59 @@ ROWS = [[5, 6, 7], [5], []]
 
 
 @pytest.mark.parametrize(
-    ("max_length", "eos_id", "expected"),
+    ("room", "end", "expected"),
     [
-        (4, 3, [[5, 6, 7, 3], [5, 3], [3]]),
-        (3, 3, [[5, 6, 3], [5, 3], [3]]),
-        (1, 3, [[3], [3], [3]]),
-        (2, None, [[5, 6], [5], []]),
-        (9, None, [[5, 6, 7], [5], []]),
+        (2, "right", [[5, 6], [5], []]),
+        (2, "left", [[6, 7], [5], []]),
+        (1, "left", [[7], [5], []]),
+        (9, "right", ROWS),
+        (9, "left", ROWS),
+        (0, "right", [[], [], []]),
+        (0, "left", [[], [], []]),
     ],
 )
-def test_trim(max_length, eos_id, expected):
+def test_cut(room, end, expected):
     rows = tf.ragged.constant(ROWS, tf.int64, ragged_rank=1)
-    found = sequence.trim(rows, max_length=max_length, eos_id=eos_id)
+    found = sequence.cut(rows, room, end)
     assert found.to_list() == expected
     assert found.dtype == tf.int64
+
+
+@pytest.mark.parametrize("end", ["right", "left"])
+def test_cut_of_no_row(end):
+    rows = tf.ragged.constant([], tf.string, ragged_rank=1)
+    assert sequence.cut(rows, 2, end).to_list() == []
+
+
+def test_a_length_that_does_not_hold_bos_and_eos_is_an_error():
+    rows = tf.ragged.constant(ROWS, tf.int64, ragged_rank=1)
+    with pytest.raises(ValueError, match="got room for -1 tokens, expected 0 or more"):
+        sequence.cut(rows, -1)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "ended", "expected"),
+    [
+        (None, 3, None, [[5, 6, 7, 3], [5, 3], [3]]),
+        (2, None, None, [[2, 5, 6, 7], [2, 5], [2]]),
+        (2, 3, [True, False, False], [[2, 5, 6, 7, 3], [2, 5], [2]]),
+        (None, 3, [False, False, True], [[5, 6, 7], [5], [3]]),
+        (0, 0, None, [[0, 5, 6, 7, 0], [0, 5, 0], [0, 0]]),
+        (None, None, [True, True, True], ROWS),
+    ],
+)
+def test_frame(first, last, ended, expected):
+    rows = tf.ragged.constant(ROWS, tf.int64, ragged_rank=1)
+    found = sequence.frame(rows, first=first, last=last, ended=ended)
+    assert found.to_list() == expected
+    assert found.dtype == tf.int64
+
+
+def test_frame_takes_any_type_and_no_row():
+    words = tf.ragged.constant([["a"], []], tf.string, ragged_rank=1)
+    assert sequence.frame(words, last="").to_list() == [[b"a", b""], [b""]]
+    nothing = tf.ragged.constant([], tf.float32, ragged_rank=1)
+    assert sequence.frame(nothing, first=1.0, last=1.0).to_list() == []
 
 
 def test_pad_and_lengths():

@@ -162,3 +162,75 @@ def test_every_word_has_an_id_and_only_tokens_have_a_token_id(tokens, words, buc
     for word, number in zip(words, found[len(tokens) :], strict=True):
         assert (number in unknown) == (word not in tokens)
         assert 0 <= number < side.size
+
+
+def _with_file(subwords, counts=()):
+    return Vocabulary(
+        (b"a", b"##b"), subword_file="target.wordpiece.txt", subwords=subwords, counts=counts
+    )
+
+
+def test_the_subword_file_is_part_of_the_vocabulary(tmp_path):
+    side = _with_file(b"a\n##b\n")
+    written = Vocabularies({"target": side}, "i")
+    written.write(str(tmp_path))
+    assert (tmp_path / "target.wordpiece.txt").read_bytes() == b"a\n##b\n"
+    assert Vocabularies.read(str(tmp_path)) == written
+    assert side.digest != _with_file(b"a\n##b").digest
+    assert side.digest != Vocabulary(side.tokens).digest
+    assert not side.extends(_with_file(b"a\n##b"))
+    assert side.extends(_with_file(b"a\n##b\n"))
+
+
+def test_a_changed_subword_file_is_refused(tmp_path):
+    Vocabularies({"target": _with_file(b"a\n##b\n")}, "i").write(str(tmp_path))
+    (tmp_path / "target.wordpiece.txt").write_bytes(b"a\n##c\n")
+    with pytest.raises(ValueError, match="the vocabulary was permuted, truncated or edited since"):
+        Vocabularies.read(str(tmp_path))
+
+
+def test_counts_are_kept_beside_the_tokens_and_change_no_id(tmp_path):
+    side = Vocabulary((b"a", b"b"), counts=(0, 3, 0, 2, 9, 4))
+    written = Vocabularies({"target": side}, "i")
+    written.write(str(tmp_path))
+    assert Vocabularies.read(str(tmp_path))["target"].counts == (0, 3, 0, 2, 9, 4)
+    assert written.digest == Vocabularies({"target": Vocabulary((b"a", b"b"))}, "i").digest
+
+
+def test_counts_are_one_for_each_id(tmp_path):
+    with pytest.raises(ValueError, match="counts: got 2, expected one for each of 6 ids"):
+        Vocabulary((b"a", b"b"), counts=(1, 2))
+    Vocabularies({"target": Vocabulary((b"a",), counts=(1,) * 5)}, "i").write(str(tmp_path))
+    (tmp_path / "target.counts.json").write_text("[1, 1]")
+    with pytest.raises(ValueError, match="got 2 counts, expected one for each of 5 ids"):
+        Vocabularies.read(str(tmp_path))
+
+
+def test_without_subwords_the_hash_is_what_it_was():
+    # Models that were pushed before there were subwords are still recognised.
+    digest = "ed14686bc385ec2f456205f943c54f1b"
+    assert Vocabulary((b"a", b"\xff"), SpecialIds(pad=5), 2).digest.startswith(digest)
+
+
+def test_ids_are_their_own_tokens(tmp_path):
+    side = Vocabulary.of_ids(5, SpecialIds())
+    assert (side.first_id, side.size) == (0, 5)
+    assert _ids(side, [b"0", b"4", b"1"]).to_list() == [[0, 4, 1]]
+    assert side.text_of(tf.ragged.constant([[4, 0]], tf.int64)).to_list() == [[b"4", b"0"]]
+    assert not side.is_unknown(tf.range(5, dtype=tf.int64)).numpy().any()
+    written = Vocabularies({"target": side}, "i")
+    written.write(str(tmp_path))
+    assert Vocabularies.read(str(tmp_path)) == written
+    assert side.digest != Vocabulary(side.tokens).digest
+
+
+def test_an_id_outside_is_an_error():
+    with pytest.raises(tf.errors.InvalidArgumentError, match="expected numbers from 0 to 4, got"):
+        _ids(Vocabulary.of_ids(5, SpecialIds()), [b"1", b"5"])
+
+
+def test_reserved_ids_must_be_among_the_ids():
+    message = "data.vocab_size: got 3 ids, expected more than the largest reserved one, 3"
+    with pytest.raises(ValueError, match=message):
+        Vocabulary.of_ids(3, SpecialIds())
+    assert Vocabulary.of_ids(4, SpecialIds()).size == 4

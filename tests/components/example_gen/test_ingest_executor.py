@@ -14,6 +14,7 @@ from components.errors import InputError
 from components.example_gen.component import ExampleGen
 from components.example_gen.executor import Executor
 from components.example_gen.files import fingerprint, input_files
+from transform.settings import Settings, Side
 
 
 @pytest.fixture
@@ -124,6 +125,40 @@ def test_files_that_changed_since_the_start_are_refused(run):
         run(fingerprint=digest)
 
 
+def test_windows_and_their_counts_are_in_the_report(run):
+    _write("a.jsonl", [{"text": f"{n} b c"} for n in range(30)])
+    side = Side("text", "whitespace", max_length=3)
+    sequences = {"policy": "window", "settings": Settings("lm", side).to_json()}
+    sequences |= {"window": {"stride": 2, "over": "row", "separator": ""}, "span_column": True}
+    examples, report = run(sequences=json.dumps(sequences))
+    rows = report["splits"]
+    assert sum(rows.values()) == 30
+    assert report["windows"] == {
+        split: {"documents": n, "windows": 2 * n, "context_tokens": 0} for split, n in rows.items()
+    }
+    assert [(shard["split"], shard["span"], shard["rows"]) for shard in report["shards"]] == [
+        (split, 0, 2 * n) for split, n in rows.items()
+    ]
+    (uri,) = artifact_utils.get_split_uris([examples], "eval")
+    record = next(iter(tf.data.TFRecordDataset(tf.io.gfile.glob(f"{uri}/*"), "GZIP"))).numpy()
+    assert sorted(tf.train.Example.FromString(record).features.feature) == [
+        "_context_length",
+        "_continues",
+        "_span",
+        "text",
+    ]
+
+
+def test_a_row_that_cannot_be_cut_is_one_line_and_leaves_nothing(run, tmp_path):
+    _write("a.jsonl", [{"text": "a"} for n in range(30)] + [{"text": "aé"}])
+    side = Side("text", "byte", max_length=3, lowercase=True)
+    sequences = {"policy": "window", "settings": Settings("lm", side).to_json()}
+    sequences |= {"window": {"stride": 2}}
+    with pytest.raises(InputError, match=r"^data/a\.jsonl:31: column 'text': got a window, text "):
+        run(sequences=json.dumps(sequences))
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
+
+
 def test_the_component_takes_scalars_and_checks_them():
     component = ExampleGen(
         input_base="data", format="csv", columns='{"text": "text"}', fingerprint="f"
@@ -132,6 +167,14 @@ def test_the_component_takes_scalars_and_checks_them():
     assert set(component.outputs) == {"examples", "ingest_report"}
     with pytest.raises(InputError, match=r"data\.columns: column 'text': got kind 'x'"):
         ExampleGen(input_base="data", format="csv", columns='{"text": "x"}', fingerprint="f")
+    with pytest.raises(InputError, match=r"sequences: got 'x', expected a JSON object"):
+        ExampleGen(
+            input_base="data",
+            format="csv",
+            columns='{"text": "text"}',
+            fingerprint="f",
+            sequences="x",
+        )
 
 
 def test_a_negative_weight_is_named_with_its_file_and_line(run):

@@ -7,7 +7,8 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from components.vocabulary_gen.growth import grow
+from components.errors import InputError
+from components.vocabulary_gen.growth import Subwords, grow, with_counts
 from transform.settings import Settings, Side, SpecialIds
 from transform.vocabulary import Vocabularies
 
@@ -16,9 +17,14 @@ PAIR = Settings("seq2seq", Side("t", "whitespace", 4), Side("s", "whitespace", 4
 COUNTS = st.dictionaries(st.binary(max_size=2), st.integers(1, 4), max_size=8).map(Counter)
 
 
-def _grow(counts, *, settings=LM, vocab_size=100, min_frequency=1, base=None):
+def _grow(counts, *, settings=LM, vocab_size=100, min_frequency=1, **options):
     found = counts if "target" in counts else {"target": Counter(counts)}
-    return grow(found, settings, vocab_size=vocab_size, min_frequency=min_frequency, base=base)
+    options = {"base": None} | options
+    return grow(found, settings, vocab_size=vocab_size, min_frequency=min_frequency, **options)
+
+
+def _with_tokenizer(name):
+    return dataclasses.replace(LM, target=dataclasses.replace(LM.target, tokenizer=name))
 
 
 @pytest.mark.parametrize(
@@ -119,3 +125,53 @@ def test_the_result_carries_the_identity():
     assert _grow({b"a": 1}) == Vocabularies(
         {"target": _grow({b"a": 1})["target"]}, LM.token_identity()
     )
+
+
+def test_all_pieces_are_tokens_in_the_order_of_their_file():
+    settings = _with_tokenizer("wordpiece")
+    cut = {"target": Subwords(b"b\na\n##c\n", (b"b", b"a", b"##c"))}
+    found = _grow({b"a": 5}, settings=settings, subwords=cut, min_frequency=3, vocab_size=7)
+    assert found["target"].tokens == (b"b", b"a", b"##c")
+    assert (found["target"].subword_file, found["target"].subwords) == (
+        "target.wordpiece.txt",
+        b"b\na\n##c\n",
+    )
+    assert _grow({b"q": 9}, settings=settings, subwords=cut, base=found) == found
+    with pytest.raises(InputError, match="got 3 pieces, 7 ids with the reserved ones, expected at"):
+        _grow({}, settings=settings, subwords=cut, vocab_size=6)
+
+
+def test_ids_are_their_own_tokens():
+    settings = _with_tokenizer("ids")
+    found = _grow({b"6": 2}, settings=settings, vocab_size=8)
+    assert found["target"].tokens == (b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"7")
+    assert found["target"].first_id == 0
+    assert _grow({b"7": 2}, settings=settings, vocab_size=8, base=found) == found
+    with pytest.raises(InputError, match="got 9, expected 8 as in earlier runs"):
+        _grow({}, settings=settings, vocab_size=9, base=found)
+    with pytest.raises(InputError, match=r"data\.vocab_size: got 3 ids"):
+        _grow({}, settings=settings, vocab_size=3)
+
+
+def test_counts_are_by_id_with_eos_and_the_unknown():
+    found = _grow({b"a": 5, b"b": 2, b"q": 1}, min_frequency=2)
+    counted = with_counts(
+        found, {"target": Counter({b"a": 5, b"b": 2, b"q": 1, b"r": 1})}, {"target": 4}
+    )
+    assert counted["target"].counts == (0, 2, 0, 4, 5, 2)  # pad, unk, bos, eos, a, b
+    assert counted.digest == found.digest
+
+
+def test_unknown_tokens_are_counted_under_the_ids_of_their_buckets():
+    settings = dataclasses.replace(LM, oov_buckets=3)
+    unseen = Counter({b"%d" % number: 1 for number in range(60)})
+    found = with_counts(_grow({}, settings=settings), {"target": unseen}, {})
+    counts = found["target"].counts
+    assert (counts[0], *counts[2:4]) == (0, 0, 0)
+    assert min(counts[1], *counts[4:6]) > 5
+    assert sum(counts) == 60
+
+
+def test_a_side_that_was_never_seen_has_counts_of_0():
+    found = with_counts(_grow({b"a": 1}), {"target": Counter()}, {})
+    assert found["target"].counts == (0, 0, 0, 0, 0)

@@ -1,6 +1,7 @@
 """Counting raw examples: where every token goes, and that counts add up however rows are split."""
 
 import dataclasses
+import functools
 from collections import Counter
 
 import hypothesis
@@ -8,7 +9,15 @@ import pytest
 import tensorflow as tf
 from hypothesis import strategies as st
 
-from components.vocabulary_gen.tally import SHOWN_PROBLEMS, SideLedger, Tally, count, total
+from components.vocabulary_gen.measure import Measure
+from components.vocabulary_gen.tally import (
+    SHOWN_PROBLEMS,
+    SideLedger,
+    Tally,
+    count,
+    count_batch,
+    total,
+)
 from transform.settings import Settings, Side
 
 SETTINGS = Settings(
@@ -43,8 +52,14 @@ class Row:
         return example.SerializeToString()
 
 
+@functools.cache
+def _measure(settings, vocab_size=0):
+    return Measure(settings, vocab_size)
+
+
 def _count(rows, settings=SETTINGS):
-    return count([row.serialized() for row in rows], settings)
+    serialized = tf.constant([row.serialized() for row in rows], tf.string)
+    return count_batch(_measure(settings), serialized)[0]
 
 
 WORDS = st.lists(st.sampled_from([b"a", b"b", b"\xff\0", b"", b"\n"]), max_size=6)
@@ -82,33 +97,49 @@ def _split(draw, rows):
     return [order[a:b] for a, b in zip([0, *cuts], [*cuts, len(rows)], strict=True)]
 
 
-def _by_hand(rows, max_length, *, eos):
-    """The target's ledger, position by position."""
-    found = SideLedger(sequences=len(rows))
+def _by_hand(rows, side):
+    """The target's ledger, position by position, and the sum of the weights."""
+    found, weight_sum = SideLedger(sequences=len(rows)), 0.0
+    eos, bos = int(side.append_eos), int(side.prepend_bos)
+    room = side.max_length - eos - bos
     for row in rows:
         token_weights = row.token_weight or [1.0] * len(row.target)
         scale = 1.0 if row.example_weight is None else row.example_weight
-        room = max_length - int(eos)
-        kept = [weight * scale for weight in token_weights[:room]] + [scale] * int(eos)
-        found.tokens_read += len(row.target) + int(eos)
+        left = max(0, len(row.target) - room)
+        first = left if side.truncate == "left" else 0
+        kept = [weight * scale for weight in token_weights[first : first + room]]
+        kept = [0.0] * bos + kept + [scale] * eos
+        found.tokens_read += bos + len(row.target) + eos
         found.kept += len(kept)
-        found.truncated += max(0, len(row.target) - room)
+        found.truncated += left
+        found.ends += eos
+        found.eos_and_bos += eos + bos
         found.trained += sum(weight > 0 for weight in kept)
         found.zero_weight += sum(weight == 0 for weight in kept)
-    return found
+        weight_sum += sum(kept)
+    return found, weight_sum
 
 
-@hypothesis.settings(max_examples=40, deadline=None)
-@hypothesis.given(
-    rows=st.lists(_row(), max_size=5), max_length=st.integers(1, 7), eos=st.booleans()
-)
-def test_the_ledger_balances_to_the_token(rows, max_length, eos):
-    target = dataclasses.replace(SETTINGS.target, max_length=max_length, append_eos=eos)
-    tally = _count(rows, dataclasses.replace(SETTINGS, target=target))
+FRAMES = [  # max_length, eos, bos, the end that is cut
+    (4, True, False, "right"),
+    (1, True, False, "right"),
+    (3, False, False, "left"),
+    (5, True, True, "left"),
+    (2, True, True, "right"),
+    (9, False, True, "right"),
+]
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+@hypothesis.settings(max_examples=25, deadline=None)
+@hypothesis.given(rows=st.lists(_row(), max_size=5))
+def test_the_ledger_balances_to_the_token(frame, rows):
+    side = Side("target", "pretokenized", *frame[:3], truncate=frame[3])
+    tally = _count(rows, dataclasses.replace(SETTINGS, target=side))
     row = tally.ledger["target"]
     assert row.tokens_read == row.trained + row.zero_weight + row.truncated
     assert row.tokens_read == row.kept + row.truncated
-    assert row == _by_hand(rows, max_length, eos=eos)
+    assert (row, tally.weights["loss_weights"]) == _by_hand(rows, side)
     source = tally.ledger["source"]
     assert (source.kept, source.truncated) == (
         sum(min(3, len(row.source)) for row in rows),
@@ -152,8 +183,9 @@ def test_more_problems_than_are_shown_do_not_depend_on_the_split_either():
             ),
             st.dictionaries(
                 st.sampled_from(["source", "target"]),
-                st.builds(SideLedger, *[st.integers(0, 9)] * 6),
+                st.builds(SideLedger, *[st.integers(0, 9)] * 9),
             ),
+            st.dictionaries(st.sampled_from(["loss_weights", "token"]), st.integers(0, 9)),
             st.lists(st.text(max_size=3), max_size=3),
             st.integers(0, 9),
         ),
@@ -227,3 +259,101 @@ def test_a_bad_row_is_named(row, expected):
 def test_what_fits_exactly_is_no_problem():
     row = Row([b"a"] * 3, [b"t"] * 3, [1.0] * 3)
     assert _count([row], LEAVES_ROOM).problems == []
+
+
+def _lm(text, **numbers):
+    example = tf.train.Example()
+    example.features.feature["text"].bytes_list.value.append(text)
+    for name, number in numbers.items():
+        example.features.feature[name].int64_list.value.append(number)
+    return example.SerializeToString()
+
+
+def _count_lm(rows, **changes):
+    side = {name: changes.pop(name) for name in ("truncate", "prepend_bos") if name in changes}
+    settings = Settings("lm", Side("text", "whitespace", 4, **side), **changes)
+    return count(rows, settings)
+
+
+def test_context_has_no_weight_and_only_the_last_window_ends():
+    first = _lm(b"a b c d", _context_length=0, _continues=1)
+    rows = [
+        first,
+        _lm(b"c d e f", _context_length=2, _continues=1),
+        _lm(b"e f g", _context_length=2),
+    ]
+    side = Side("text", "whitespace", 5)
+    tally = count(rows, Settings("lm", side, excess_length="window"))
+    assert tally.problems == []
+    assert tally.ledger["target"] == SideLedger(
+        sequences=3,
+        tokens_read=12,
+        kept=12,
+        truncated=0,
+        ends=1,
+        eos_and_bos=1,
+        trained=8,  # a to g and eos, each once
+        zero_weight=4,
+        context=4,
+    )
+
+
+REGIONS = {"weights": ("mask", "region"), "regions": (("<p>", 0.0), ("<c>", 1.0))}
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "lost"),
+    [
+        (b"<p> x <c> y", {}, True),
+        (b"<p> <c> x y z", {}, False),
+        (b"<p> x y z <c>", {}, False),
+        (b"<p> x y z", {}, False),
+        (b"<c> x y z <p> v w x", {"truncate": "left"}, True),
+        (b"<p> x y z <c> v", {"truncate": "left"}, False),
+        (b"<p> <c> x", {"prepend_bos": True}, True),
+        (b"<p> x y z <c> y", {"region_before": 0.5}, False),
+    ],
+)
+def test_a_row_whose_weighted_region_is_cut_off_is_named(text, options, lost):
+    tally = _count_lm([_lm(text)], **REGIONS, **options)
+    assert tally.problem_count == int(lost)
+    if lost:
+        found, room = len(text.split()), 2 if "prepend_bos" in options else 3
+        assert tally.problems == [
+            f"row {text.decode()!r}: column 'text': got {found} tokens, and trimming to {room} cuts "
+            "off every token whose region has a weight above 0; expected one to be left "
+            "(data.max_target_length, data.truncate)"
+        ]
+
+
+def test_what_each_factor_adds_up_to_over_the_trained_positions():
+    rows = [_lm(b"<p> a <c>"), _lm(b"<c> a b", _span=1)]
+    changes = {
+        "weights": ("mask", "region", "class", "span_age", "inverse_frequency"),
+        "class_weights": (("a", 3.0),),
+        "span_half_life": 1.0,
+        "newest_span": 2,
+    }
+    tally = _count_lm(rows, **(REGIONS | changes))
+    row = tally.ledger["target"]
+    # Trained: eos of the first row, with weight 1; a, b, eos of the second, 3, 1 and 1 halved.
+    assert (row.trained, row.zero_weight) == (4, 4)
+    assert tally.weights == {"loss_weights": 3.5, "region": 4.0, "class": 6.0, "span_age": 2.5}
+
+
+def _prints(rows, settings):
+    return count_batch(_measure(settings), tf.constant(rows))[1].tolist()
+
+
+def test_rows_with_the_same_texts_have_the_same_fingerprint():
+    rows = [
+        Row([b"a", b"b"], [b"x"], [1.0, 2.0]),
+        Row([b"a", b"b"], [b"x"], None, 0.5),
+        Row([b"ab"], [b"x"]),
+        Row([b"a"], [b"b", b"x"]),
+        Row([], []),
+        Row([], [b"a", b"b", b"x"]),
+    ]
+    first, again, *others = _prints([row.serialized() for row in rows], SETTINGS)
+    assert first == again
+    assert len({first, *others}) == 5

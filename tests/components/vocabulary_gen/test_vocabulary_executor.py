@@ -7,9 +7,10 @@ import pytest
 import tensorflow as tf
 from tfx.types import artifact_utils, standard_artifacts
 
-from components.artifacts import TokenLedger, Vocabulary
+from components import shards
+from components.artifacts import IngestReport, TokenLedger, Vocabulary
 from components.errors import InputError
-from components.vocabulary_gen import spec
+from components.vocabulary_gen import counting, spec
 from components.vocabulary_gen.executor import Executor
 from transform.settings import Settings, Side
 from transform.vocabulary import Vocabularies
@@ -19,29 +20,45 @@ SETTINGS = Settings(
 )
 
 
-def _write_split(folder, rows):
+def _example(row):
+    """A raw example of (text, weight)."""
+    text, weight = row
+    example = tf.train.Example()
+    example.features.feature["text"].bytes_list.value.append(text.encode())
+    example.features.feature["w"].float_list.value.append(weight)
+    return example.SerializeToString()
+
+
+def _write_split(folder, rows, shards):
     folder.mkdir(parents=True)
-    # Two shards a split: the counts must add up over files.
-    for shard in range(2):
+    for shard in range(shards):
         path = str(folder / f"data-{shard}.gz")
         with tf.io.TFRecordWriter(path, tf.io.TFRecordOptions("GZIP")) as writer:
-            for text, weight in rows[shard::2]:
-                example = tf.train.Example()
-                example.features.feature["text"].bytes_list.value.append(text.encode())
-                example.features.feature["w"].float_list.value.append(weight)
-                writer.write(example.SerializeToString())
+            for row in rows[shard::shards]:
+                writer.write(_example(row))
+
+
+def _report_artifact(folder, report):
+    artifact = IngestReport()
+    artifact.uri = str(folder)
+    folder.mkdir(parents=True)
+    (folder / "report.json").write_text(json.dumps(report))
+    return artifact
 
 
 @pytest.fixture
 def run(tmp_path):
     """Runs `Do` on splits {name: [(text, weight)]}; returns (vocabulary artifact, ledger folder)."""
 
-    def call(splits, *, base="", name="out", **changes):
+    def call(splits, *, base="", name="out", shards=2, report=None, **changes):
         examples = standard_artifacts.Examples()
         examples.uri = str(tmp_path / name / "examples")
         examples.split_names = artifact_utils.encode_split_names(list(splits))
         for split, rows in splits.items():
-            _write_split(tmp_path / name / "examples" / f"Split-{split}", rows)
+            _write_split(tmp_path / name / "examples" / f"Split-{split}", rows, shards)
+        inputs = {spec.EXAMPLES: [examples]}
+        if report:
+            inputs[spec.INGEST_REPORT] = [_report_artifact(tmp_path / name / "report", report)]
         vocabulary, ledger = Vocabulary(), TokenLedger()
         vocabulary.uri = str(tmp_path / name / "vocabulary")
         ledger.uri = str(tmp_path / name / "ledger")
@@ -50,14 +67,13 @@ def run(tmp_path):
             spec.VOCABULARY_SIZE: 100,
             spec.MIN_FREQUENCY: 1,
             spec.MAX_LOST_TOKENS: 1.0,
+            spec.MAX_OOV_RATE: 1.0,
             spec.BASE_VOCABULARY: base,
             spec.INPUT_KEY: "key",
         }
-        context = Executor.Context(
-            beam_pipeline_args=["--runner=FnApiRunner"], tmp_dir=str(tmp_path), unique_id=name
-        )
+        context = Executor.Context(tmp_dir=str(tmp_path), unique_id=name)
         Executor(context).Do(
-            {spec.EXAMPLES: [examples]},
+            inputs,
             {spec.VOCABULARY: [vocabulary], spec.LEDGER: [ledger]},
             properties | changes,
         )
@@ -74,30 +90,42 @@ def test_vocabulary_from_the_training_split_ledger_of_every_split(run):
     assert vocabulary.get_string_custom_property("hash") == found.digest
     assert vocabulary.get_string_custom_property("input_key") == "key"
     assert vocabulary.get_string_custom_property("base_vocabulary") == ""
-    assert json.loads(ledger.read_text()) == {
+    written = json.loads(ledger.read_text())
+    assert {split: sides["target"] for split, sides in written["splits"].items()} == {
         "eval": {
-            "target": {
-                "sequences": 2,
-                "tokens_read": 4,
-                "kept": 4,
-                "truncated": 0,
-                "trained": 2,
-                "zero_weight": 2,
-                "out_of_vocabulary": 1,
-            }
+            "sequences": 2,
+            "tokens_read": 4,
+            "kept": 4,
+            "truncated": 0,
+            "dropped": 0,
+            "trained": 2,
+            "zero_weight": 2,
+            "context": 0,
+            "out_of_vocabulary": 1,
+            "eos_and_bos": 2,
+            "dropped_by": {},
         },
         "train": {
-            "target": {
-                "sequences": 3,
-                "tokens_read": 10,
-                "kept": 8,
-                "truncated": 2,
-                "trained": 8,
-                "zero_weight": 0,
-                "out_of_vocabulary": 0,
-            }
+            "sequences": 3,
+            "tokens_read": 10,
+            "kept": 8,
+            "truncated": 2,
+            "dropped": 0,
+            "trained": 8,
+            "zero_weight": 0,
+            "context": 0,
+            "out_of_vocabulary": 0,
+            "eos_and_bos": 3,
+            "dropped_by": {},
         },
     }
+    assert written["spans"] == {}
+    assert written["weights"] == {
+        "eval": {"sum": 2.0, "mean": 1.0, "factors": {"example": 1.0}},
+        "train": {"sum": 10.0, "mean": 1.25, "factors": {"example": 1.25}},
+    }
+    assert written["checks"] == {"duplicates": {"eval": {"rows": 2, "in_train": 0}}}
+    assert found["target"].counts == (0, 0, 0, 3, 3, 2, 1, 1)
 
     grown, _ = run({"train": [("z z a", 1.0)]}, base=vocabulary.uri, name="second")
     assert Vocabularies.read(grown.uri)["target"].tokens == (b"b", b"a", b"c", b"d", b"z")
@@ -127,3 +155,72 @@ def test_too_much_trimming_stops_the_run_before_anything_is_written(run, tmp_pat
     with pytest.raises(InputError, match=r"loses 2 of 5 target tokens \(40.0%\)"):
         run({"train": [("a b c d", 1.0)]}, **{spec.MAX_LOST_TOKENS: 0.3})
     assert not (tmp_path / "out" / "vocabulary").exists()
+
+
+def test_too_many_unknown_tokens_stop_the_run(run):
+    splits = {"train": [("a b c", 1.0)], "eval": [("a x", 1.0)]}
+    with pytest.raises(InputError, match=r"eval split: 1 of 2 target tokens .*data\.max_oov_rate"):
+        run(splits, **{spec.MAX_OOV_RATE: 0.4})
+    run(splits, name="again", **{spec.MAX_OOV_RATE: 0.5})
+
+
+def test_spans_and_what_example_gen_dropped_come_from_its_report(run):
+    report = {
+        "shards": [
+            {"split": "train", "name": "Split-train/data-0.gz", "span": 1, "rows": 2},
+            {"split": "train", "name": "Split-train/data-1.gz", "span": 2, "rows": 1},
+            {"split": "eval", "name": "Split-eval/data-0.gz", "span": 1, "rows": 1},
+            {"split": "eval", "name": "Split-eval/data-1.gz", "span": 2, "rows": 0},
+        ],
+        "dropped": {"train": {"1": {"too_long": {"sequences": 1, "tokens": {"target": 9}}}}},
+    }
+    train = [("a b", 1.0), ("c", 1.0), ("b a", 2.0)]
+    _, ledger = run({"train": train, "eval": [("b a", 1.0)]}, report=report)
+    written = json.loads(ledger.read_text())
+    assert written["checks"]["duplicates"]["eval"] == {"rows": 1, "in_train": 1}
+    rows = {
+        (split, span): sides["target"]["tokens_read"]
+        for split, spans in written["spans"].items()
+        for span, sides in spans.items()
+    }
+    assert rows == {("train", "1"): 15, ("train", "2"): 2, ("eval", "1"): 3, ("eval", "2"): 0}
+    whole = written["splits"]["train"]["target"]
+    assert (whole["tokens_read"], whole["dropped_by"]) == (17, {"too_long": 9})
+
+
+def test_a_shard_that_the_report_names_must_be_there(run):
+    lost = {"split": "train", "name": "Split-train/data-7.gz", "span": 1, "rows": 2}
+    with pytest.raises(AssertionError, match=r"not there: \['Split-train/data-7\.gz'\]"):
+        run({"train": [("a", 1.0)]}, report={"shards": [lost]})
+
+
+def test_a_shard_must_hold_the_rows_that_the_report_says(run):
+    part = {"split": "train", "name": "Split-train/data-0.gz", "span": 1, "rows": 2}
+    with pytest.raises(AssertionError, match=r"data-0\.gz: got 1 rows, ExampleGen wrote 2"):
+        run({"train": [("a", 1.0)]}, report={"shards": [part]}, shards=1)
+
+
+def test_the_result_is_the_same_whatever_the_shards_and_threads(run, monkeypatch):
+    rows = [(f"w{n % 7} w{n % 3} \u00e9", 1.0) for n in range(50)]
+    splits = {"train": rows, "eval": rows[:3]}
+    results = []
+    for count, threads in ((1, 1), (5, 1), (5, 4)):
+        monkeypatch.setattr(shards, "THREADS", threads)
+        vocabulary, ledger = run(splits, name=f"{count}-{threads}", shards=count)
+        results.append((Vocabularies.read(vocabulary.uri), ledger.read_text()))
+    assert results[0] == results[1] == results[2]
+    assert json.loads(results[0][1])["checks"]["duplicates"]["eval"]["in_train"] == 3
+
+
+def test_ids_outside_the_vocabulary_are_named(tmp_path):
+    settings = Settings("lm", Side("text", "ids", 4))
+    path = tmp_path / "ids.gz"
+    example = tf.train.Example()
+    example.features.feature["text"].int64_list.value.extend([4, 7, -1])
+    with tf.io.TFRecordWriter(str(path), tf.io.TFRecordOptions("GZIP")) as writer:
+        writer.write(example.SerializeToString())
+    counting.count_shard(str(path), settings=settings, vocab_size=7, folder=str(tmp_path))
+    shard = counting.Shard("train", "", str(path))
+    assert counting.Results(str(tmp_path)).tally(shard).problems == [
+        "row '4 7 -1': column 'text': got the id 7, expected one from 0 to 6"
+    ]

@@ -1,0 +1,118 @@
+"""What stops a run before anything is trained, each with its numbers; and what it is warned of."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from components.errors import InputError
+from transform.settings import Settings
+from transform.vocabulary import Vocabularies
+
+# So many tags are no tag set any more, but words.
+_MOST_TAGS = 200
+_KEY = "data.max_target_length"
+
+
+def check_vocabulary(vocabularies: Vocabularies) -> None:
+    """Stop the run where a side has no token at all: every word would be the unknown one.
+
+    Raises:
+      InputError: data.vocab_size or data.min_frequency leaves nothing.
+    """
+    empty = [name for name, side in vocabularies.sides.items() if not side.tokens]
+    if empty:
+        raise InputError(
+            f"the vocabulary of the {' and the '.join(empty)} side holds no token: "
+            "data.vocab_size is too small or data.min_frequency too large"
+        )
+
+
+def check(
+    ledger: Mapping[str, Any],
+    train: Mapping[str, Counter],
+    settings: Settings,
+    *,
+    max_lost_tokens: float,
+    max_oov_rate: float,
+) -> None:
+    """Stop the run before training where the counts show that it would be worth nothing.
+
+    Args:
+      ledger: see `ledger.build`.
+      train: how often each token occurs in the training split, by side.
+      settings: what was asked for.
+      max_lost_tokens: largest share of a split's target positions that is trimmed or dropped.
+      max_oov_rate: largest share of a side's tokens that is unknown.
+
+    Raises:
+      InputError: everything that is wrong, a line each.
+    """
+    problems: list[str] = []
+    for split, sides in ledger["splits"].items():
+        problems += _lost(split, sides["target"], max_lost_tokens)
+        problems += _untrained(split, sides["target"])
+        problems += _unknown(split, sides, max_oov_rate)
+    problems += [*_absent_classes(train["target"], settings), *_swapped(train, settings)]
+    if problems:
+        raise InputError("\n".join(problems))
+
+
+def _lost(split: str, row: Mapping[str, int], limit: float) -> Iterator[str]:
+    lost = row["truncated"] + row["dropped"]
+    share = lost / max(1, row["tokens_read"])
+    if share <= limit:
+        return
+    ways = {f"trimming to {_KEY}": row["truncated"], f"dropping past {_KEY}": row["dropped"]}
+    yield (
+        f"{split} split: {' and '.join(way for way, count in ways.items() if count)} loses {lost:,} "
+        f"of {row['tokens_read']:,} target tokens ({share:.1%}), expected at most {limit:.1%} "
+        "(data.max_lost_tokens)"
+    )
+
+
+def _untrained(split: str, row: Mapping[str, int]) -> Iterator[str]:
+    if row["trained"] == 0:
+        yield (
+            f"{split} split: all {row['kept']:,} target positions have weight 0: nothing to train on"
+        )
+
+
+def _unknown(split: str, sides: Mapping[str, Any], limit: float) -> Iterator[str]:
+    for side, row in sides.items():
+        tokens = row["kept"] + row["truncated"] - row["eos_and_bos"]
+        share = row["out_of_vocabulary"] / max(1, tokens)
+        if share > limit:
+            yield (
+                f"{split} split: {row['out_of_vocabulary']:,} of {tokens:,} {side} tokens "
+                f"({share:.1%}) are not in the vocabulary, expected at most {limit:.1%} "
+                "(data.max_oov_rate)"
+            )
+
+
+def _absent_classes(found: Counter, settings: Settings) -> Iterator[str]:
+    for token, _ in settings.class_weights:
+        if not found[token.encode()]:
+            yield (
+                f"transform.class_weights: got {token!r}, which is no token of the "
+                f"{settings.target.column!r} column in the training split; expected one of "
+                f"{_examples(found)}"
+            )
+
+
+def _swapped(train: Mapping[str, Counter], settings: Settings) -> Iterator[str]:
+    """Tags are few and repeat; words are many. More tags than words: the columns are swapped."""
+    if settings.task != "tagging" or not settings.source:
+        return
+    tags, tokens = len(train["target"]), len(train["source"])
+    if tags > tokens and tags > _MOST_TAGS:
+        yield (
+            f"data.columns: got {tags:,} different tags in {settings.target.column!r} for {tokens:,} "
+            f"different tokens in {settings.source.column!r}, expected fewer tags than tokens: are "
+            "the columns swapped?"
+        )
+
+
+def _examples(found: Counter) -> str:
+    first = sorted(found, key=lambda token: (-found[token], token))[:5]
+    names = [repr(token.decode("utf-8", "replace")) for token in first]
+    return ", ".join([*names, "…"] if len(found) > len(names) else names) or "none"

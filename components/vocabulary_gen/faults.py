@@ -1,0 +1,181 @@
+"""Rows that cannot be trained on: found in the graph, then named one by one.
+
+Each check is a function of a batch that says which rows it finds at fault, bool [B], and one that
+says in words what is wrong with a row. The graph computes the first for all rows; the second runs on
+the rows that are at fault only.
+"""
+
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+from transform import preprocessing, sequence, weights
+from transform.settings import ID_LIST, Settings, Side
+
+_MOST_SHOWN = 40
+Tokens = dict[str, tf.RaggedTensor]
+
+
+def bad_rows(
+    inputs: preprocessing.RawFeatures, settings: Settings, found: Tokens, vocab_size: int
+) -> tf.Tensor:
+    """bool [B]: the rows in which anything is wrong.
+
+    Args:
+      inputs: the raw columns.
+      settings: what is expected of them.
+      found: the tokens [B, (N)] of each side, before trimming.
+      vocab_size: ids that a side of ids has.
+    """
+    bad = tf.zeros_like(found["target"].row_lengths(), tf.bool)
+    for name, side in settings.sides.items():
+        if settings.excess_length != "truncate":
+            bad |= _too_long(found[name], side)
+        if side.tokenizer == ID_LIST:
+            bad |= _any(_bad_ids(preprocessing.column(inputs, side.column), vocab_size))
+    for column in _weight_columns(settings):
+        bad |= _any(_bad_weights(preprocessing.column(inputs, column)))
+    if settings.token_weights:
+        bad |= _miscounted(inputs, settings.token_weights, found["target"])
+    if _may_lose_regions(settings):
+        bad |= _lost_region(found["target"], settings)
+    return bad
+
+
+def problems_of(serialized: Sequence[bytes], settings: Settings, vocab_size: int) -> list[str]:
+    """Lines that name the rows and say what is wrong; several where several things are.
+
+    Args:
+      serialized: raw tf.Examples, the bad ones of a batch.
+      settings, vocab_size: as for `bad_rows`.
+    """
+    from components.vocabulary_gen.measure import parse
+
+    inputs = parse(tf.constant(list(serialized), tf.string), settings)
+    found = {name: preprocessing.tokens(inputs, side) for name, side in settings.sides.items()}
+    lines = []
+    for name, side in settings.sides.items():
+        if settings.excess_length != "truncate":
+            lines += _named(_too_long(found[name], side), _length_text(found[name], side, settings))
+        if side.tokenizer == ID_LIST:
+            values = preprocessing.column(inputs, side.column)
+            text = (
+                f"column {side.column!r}: got the id {{}}, expected one from 0 to {vocab_size - 1}"
+            )
+            lines += _first_values(values, _bad_ids(values, vocab_size), text)
+    for column in _weight_columns(settings):
+        values = preprocessing.column(inputs, column)
+        text = f"column {column!r}: got the weight {{:g}}, expected a finite number >= 0"
+        lines += _first_values(values, _bad_weights(values), text)
+    if settings.token_weights:
+        lines += _miscounts(inputs, settings.token_weights, found["target"])
+    if _may_lose_regions(settings):
+        lines += _named(_lost_region(found["target"], settings), _region_text(found, settings))
+    texts = preprocessing.column(inputs, (settings.source or settings.target).column).to_list()
+    return [f"row {_excerpt(texts[row])!r}: {problem}" for row, problem in lines]
+
+
+def _too_long(found: tf.RaggedTensor, side: Side) -> tf.Tensor:
+    return found.row_lengths() > side.room
+
+
+def _length_text(found: tf.RaggedTensor, side: Side, settings: Settings) -> Callable[[int], str]:
+    lengths = found.row_lengths().numpy()
+    return lambda row: (
+        f"column {side.column!r}: got {lengths[row]} tokens, expected at most {side.room} "
+        f"(data.excess_length: {settings.excess_length})"
+    )
+
+
+def _bad_ids(values: tf.RaggedTensor, vocab_size: int) -> tf.RaggedTensor:
+    flat = values.flat_values
+    return values.with_flat_values((flat < 0) | (flat >= vocab_size))
+
+
+def _weight_columns(settings: Settings) -> list[str]:
+    return [name for name in (settings.token_weights, settings.example_weights) if name]
+
+
+def _bad_weights(values: tf.RaggedTensor) -> tf.RaggedTensor:
+    flat = values.flat_values
+    return values.with_flat_values(~((flat >= 0) & (flat < float("inf"))))  # NaN is neither
+
+
+def _miscounted(
+    inputs: preprocessing.RawFeatures, column: str, found: tf.RaggedTensor
+) -> tf.Tensor:
+    counts = sequence.lengths(preprocessing.column(inputs, column))
+    return (counts != 0) & (counts != sequence.lengths(found))
+
+
+def _miscounts(
+    inputs: preprocessing.RawFeatures, column: str, found: tf.RaggedTensor
+) -> list[tuple[int, str]]:
+    numbers = preprocessing.column(inputs, column).row_lengths().numpy()
+    tokens = found.row_lengths().numpy()
+    return _named(
+        _miscounted(inputs, column, found),
+        lambda row: (
+            f"column {column!r}: got {numbers[row]} weights for {tokens[row]} tokens, "
+            "expected one for each"
+        ),
+    )
+
+
+def _may_lose_regions(settings: Settings) -> bool:
+    return weights.REGION in settings.weights and settings.excess_length == "truncate"
+
+
+def _lost_region(found: tf.RaggedTensor, settings: Settings) -> tf.Tensor:
+    """Rows in which trimming leaves no token of what the regions give a weight above 0."""
+    side, before = settings.target, settings.region_before
+    counts = sequence.lengths(found)
+    first = tf.zeros_like(counts) + int(side.prepend_bos)
+    places = weights.mask_factor(tf.minimum(counts, side.room) + first, first, side.max_length)
+    kept = places * weights.region_factor(found, settings.regions, before, side)
+    is_kept = tf.reduce_any(kept > 0, axis=-1)
+    if before > 0:
+        is_there = counts > 0
+    else:  # a region holds something where anything follows its marker
+        markers = [marker for marker, weight in settings.regions if weight > 0]
+        is_there = _any(tf.ragged.map_flat_values(lambda t: _is_one_of(t, markers), found[:, :-1]))
+    return is_there & ~is_kept
+
+
+def _is_one_of(tokens: tf.Tensor, names: Sequence[str]) -> tf.Tensor:
+    found = tf.zeros_like(tokens, tf.bool)
+    for name in names:
+        found |= tokens == name
+    return found
+
+
+def _region_text(found: Tokens, settings: Settings) -> Callable[[int], str]:
+    lengths = found["target"].row_lengths().numpy()
+    side = settings.target
+    return lambda row: (
+        f"column {side.column!r}: got {lengths[row]} tokens, and trimming to {side.room} cuts off "
+        "every token whose region has a weight above 0; expected one to be left "
+        "(data.max_target_length, data.truncate)"
+    )
+
+
+def _any(flags: tf.RaggedTensor) -> tf.Tensor:
+    return tf.reduce_any(flags, axis=-1)
+
+
+def _named(bad: tf.Tensor, text: Callable[[int], str]) -> list[tuple[int, str]]:
+    return [(row, text(row)) for row, is_bad in enumerate(bad.numpy()) if is_bad]
+
+
+def _first_values(
+    values: tf.RaggedTensor, bad: tf.RaggedTensor, text: str
+) -> list[tuple[int, str]]:
+    """The first bad value of each row that has one."""
+    rows = tf.ragged.boolean_mask(values, bad).to_list()
+    return [(row, text.format(found[0])) for row, found in enumerate(rows) if found]
+
+
+def _excerpt(values: Sequence[bytes | int]) -> str:
+    parts = [value if isinstance(value, bytes) else str(value).encode() for value in values]
+    text = b" ".join(parts).decode("utf-8", "replace")
+    return text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 1] + "…"
