@@ -100,12 +100,8 @@ def ours_write(data: str, output: str) -> None:
     context = executor.Executor.Context(
         beam_pipeline_args=[RUNNER], tmp_dir=_in(output, "tmp"), unique_id="rows"
     )
-    shards.each(
-        executor.Executor(context)._make_beam_pipeline,
-        list(job.outputs),
-        functools.partial(materialise.materialise, job=job),
-        label="Transform",
-        folder=_in(output, "tmp"),
+    materialise.materialise_all(
+        job, executor.Executor(context)._make_beam_pipeline, folder=_in(output, "tmp")
     )
 
 

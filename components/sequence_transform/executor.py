@@ -49,13 +49,7 @@ class Executor(NamedRunner, base_beam_executor.BaseBeamExecutor):
             shown_column=(settings.source or settings.target).column,
             batch=materialise.batch_size(settings),
         )
-        shards.each(
-            self._make_beam_pipeline,
-            list(job.outputs),
-            functools.partial(materialise.materialise, job=job),
-            label="Transform",
-            folder=self._get_tmp_dir(),
-        )
+        materialise.materialise_all(job, self._make_beam_pipeline, folder=self._get_tmp_dir())
 
 
 def _outputs(raw: list[types.Artifact], transformed: list[types.Artifact]) -> dict[str, str]:

@@ -21,7 +21,7 @@ __all__ = ["check_given", "learn", "pieces", "words"]
 
 _LONGEST_PIECE = 50  # characters, of wordpiece; longer words are learned from in parts
 _LONGEST_WORD = 1000  # characters; text without spaces is learned from in parts
-_MOST_WORDS = 50_000  # the most frequent ones: wordpiece takes a minute for as many
+_MOST_WORDS = 50_000  # the most frequent ones: as many take wordpiece up to two minutes
 _SLACK = 0.02  # wordpiece stops looking for a better threshold this close to the size
 _COVERAGE = 0.9995  # of all characters, where not each can have a piece
 

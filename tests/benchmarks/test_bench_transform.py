@@ -74,7 +74,17 @@ def test_inverse_frequency_weighs_rare_tokens_more(folders) -> None:
 
 def test_stored_sizes(folders) -> None:
     found = transform_candidates.stored_bytes(folders.output(transform.OURS))
-    assert 0 < found["ragged"] < found["padded"] < 2 * found["ragged"]
+    files = tf.io.gfile.glob(folders.output(transform.OURS) + "/transformed/*/*.gz")
+    assert found["padded"] == sum(tf.io.gfile.stat(file).length for file in files)
+    assert 0.5 * found["padded"] < found["ragged"] < 2 * found["padded"]
+    (record, *_) = tf.data.TFRecordDataset(files[:1], "GZIP").as_numpy_iterator()
+    example = tf.train.Example.FromString(transform_candidates._without_padding(record))
+    lengths = {
+        len(f.int64_list.value or f.float_list.value) for f in example.features.feature.values()
+    }
+    whole = tf.train.Example.FromString(record).features.feature["target_lengths"]
+    assert lengths == set(whole.int64_list.value)
+    assert set(example.features.feature) == {"targets", "loss_weights"}
 
 
 def test_a_worker_answers_times_and_memory(folders) -> None:

@@ -1,11 +1,19 @@
 """Graphs that Transform writes: what they refuse, and that they carry any resource."""
 
+import functools
+import shutil
+from collections import Counter
+
 import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow_transform.tf_metadata import schema_utils
 
 from components.sequence_transform import graph
+from components.vocabulary_gen import subwords
+from transform import preprocessing
+from transform.settings import SUBWORDS, Settings, Side, subword_file
+from transform.vocabulary import Vocabularies, Vocabulary
 
 SCHEMA = schema_utils.schema_from_feature_spec({"words": tf.io.VarLenFeature(tf.string)})
 
@@ -47,3 +55,27 @@ def test_tables_travel_with_the_graph(tmp_path, default: int) -> None:
     assert found["ids"].numpy().tolist() == [[4, default], [-7, -7], [5, -7]]
     spec = tft.TFTransformOutput(str(tmp_path)).transformed_feature_spec()
     assert spec == {"ids": tf.io.FixedLenFeature([2], tf.int64)}
+
+
+@pytest.mark.parametrize("tokenizer", SUBWORDS)
+def test_subwords_travel_with_the_graph(tmp_path, tokenizer: str) -> None:
+    side = Side("words", tokenizer, 12)
+    content = subwords.learn(Counter({b"low": 5, b"lower": 3, b"new": 4, b"newer": 2}), side, 310)
+    settings = Settings("lm", side)
+    name = subword_file("target", side)
+    pieces = tuple(subwords.pieces(content, side))
+    target = Vocabulary(pieces, subword_file=name, subwords=content)
+    vocabularies = Vocabularies({"target": target}, settings.token_identity())
+    vocabularies.write(str(tmp_path / "vocabulary"))
+    config = {"settings": settings.to_json(), "vocabulary": str(tmp_path / "vocabulary")}
+    function = functools.partial(preprocessing.preprocessing_fn, custom_config=config)
+    graph.write(function, SCHEMA, str(tmp_path / "graph"))
+    shutil.rmtree(tmp_path / "vocabulary")  # the graph needs no file
+    found = graph.load(str(tmp_path / "graph"))(examples([b"lower"], [b"newest"], []))
+    lengths = found["target_lengths"].numpy()
+    ids = [row[:length] for row, length in zip(found["targets"].numpy(), lengths, strict=True)]
+    assert lengths[2] == 1
+    assert [row[-1] for row in ids] == [settings.special.eos] * 3
+    first = target.first_id
+    text = b"".join(pieces[number - first] for number in ids[0][:-1])
+    assert text.replace(b"##", b"").replace("▁".encode(), b"") == b"lower"

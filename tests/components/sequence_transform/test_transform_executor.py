@@ -1,5 +1,6 @@
 """The Transform executor against TFX's own: the same graph, the same rows; and its own promises."""
 
+import dataclasses
 import json
 import pathlib
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
-from transform_cases import Done, row
+from transform_cases import SETTINGS, Done, row
 
 from components import shards
 from components.errors import InputError
@@ -113,6 +114,10 @@ def test_the_graph_is_read_as_that_of_tfx(ours: Done, by_tfx: Done, inputs) -> N
         np.testing.assert_array_equal(found[name].numpy(), value.numpy(), err_msg=name)
 
 
+def targets(record: bytes) -> list[int]:
+    return list(tf.train.Example.FromString(record).features.feature["targets"].int64_list.value)
+
+
 def again(inputs, ours: Done, folder: pathlib.Path, batch: int) -> list[bytes]:
     """The transformed training shards, written once more by the graph that is there."""
     raw = shards.files(str(inputs.folder / "raw" / "Split-train"))
@@ -181,6 +186,15 @@ def test_memory_holds_a_few_rows_whatever_the_shard(monkeypatch, inputs, ours, t
     again(inputs, ours, tmp_path, batch=1)
     assert alive == 0
     assert most == 3
+
+
+def test_a_second_graph_of_the_same_name_is_the_one_that_is_used(make_inputs) -> None:
+    inputs = make_inputs({"train": EVAL, "eval": [[]]})
+    first = inputs.ours().records("train")
+    shorter = dataclasses.replace(SETTINGS, target=Side("tags", "pretokenized", 2))
+    second = inputs.ours(settings=shorter).records("train")
+    assert len(first) == len(second) == 2
+    assert [len(targets(record)) for record in first + second] == [5, 5, 2, 2]
 
 
 @pytest.mark.parametrize(

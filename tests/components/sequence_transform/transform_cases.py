@@ -91,8 +91,8 @@ class Inputs:
     folder: pathlib.Path
     artifacts: dict[str, list]
 
-    def ours(self, name: str = "ours") -> Done:
-        properties = {spec.SETTINGS: SETTINGS.to_json(), spec.CODE_HASH: ""}
+    def ours(self, name: str = "ours", settings: Settings = SETTINGS) -> Done:
+        properties = {spec.SETTINGS: settings.to_json(), spec.CODE_HASH: ""}
         return self._do(executor.Executor, self.artifacts, properties, name)
 
     def by_tfx(self) -> Done:

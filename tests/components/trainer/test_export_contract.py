@@ -108,7 +108,11 @@ def _served(settings, work):
         batch=BatchOptions(),
         train=TrainOptions(decode_length=8),
     )
-    export.export(build_model(training.model_spec(request, vocabularies)), request, vocabularies)
+    model = build_model(training.model_spec(request, vocabularies))
+    for variable in model.trainable_variables:
+        if variable.name == "projection_bias":  # says "a", whatever it is given
+            variable.assign(np.eye(variable.shape[0])[4] * 99)
+    export.export(model, request, vocabularies)
     return tf.saved_model.load(request.serving_folder)
 
 
@@ -220,7 +224,8 @@ def test_bos_is_in_the_ids_and_not_in_the_text(windows, pairs, task: str) -> Non
     model = windows if task == "lm" else pairs
     found = call(model, "generate", ["a bb", "ccc"])
     names = ["<unk>"] * 4 + list(WORDS)
-    assert (found["ids"][:, 0] == 2).all()
+    given = [[2, 4, 5, 4], [2, 6, 4, 4]] if task == "lm" else [[2, 4, 4, 4]] * 2
+    assert found["ids"][:, :4].tolist() == given
     for ids, length, text in zip(found["ids"], found["lengths"], found["text"], strict=True):
         own = [i for place, i in enumerate(ids[:length]) if not (place == length - 1 and i == 3)]
         assert text.decode() == " ".join(names[i] for i in own[1:])

@@ -45,6 +45,29 @@ def test_a_small_bound_leaves_rare_characters_out_and_not_the_words_they_are_in(
     assert 3 < len(pieces) <= 12
 
 
+def test_words_that_are_all_as_frequent_do_not_pass_the_bound():
+    words = Counter(f"{first}{second}".encode() for first in "abcdefgh" for second in "abcdefgh")
+    side = Side("text", WORDPIECE, 9)
+    assert len(subwords.pieces(subwords.learn(words, side, 40), side)) == 40
+
+
+def test_learned_sentencepiece_gives_every_text_back(tmp_path):
+    (tmp_path / "file").write_bytes(_learned(SENTENCEPIECE, 400))
+    side = Side("text", SENTENCEPIECE, 9, subwords=str(tmp_path / "file"))
+    texts = [
+        "",
+        "  the fox",
+        "fox\n\tthe  ",
+        "\0",
+        "ס \U0001f468\u200d\U0001f469",
+        "<0x41>",
+        "e\u0301",
+    ]
+    rows = tf.ragged.constant([[each] for each in texts], tf.string, ragged_rank=1)
+    found = tokenizers.detokenize(tokenizers.tokenize(rows, side), side)
+    assert found.numpy().tolist() == [each.encode() for each in texts]
+
+
 @pytest.mark.parametrize("tokenizer", SUBWORDS)
 def test_the_order_of_the_counts_does_not_matter(tokenizer):
     counts = list(_counts(tokenizer).items())
