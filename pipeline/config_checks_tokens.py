@@ -18,7 +18,15 @@ _FACTOR_OPTIONS = {"region_before": "region", "inverse_frequency_cap": "inverse_
 
 def check(config: "Config", problems: Problems) -> None:
     """Adds every contradiction to `problems`."""
-    for one in (_added_columns, _tokenizers, _excess_length, _factors, _markers, _span_age):
+    for one in (
+        _added_columns,
+        _room,
+        _tokenizers,
+        _excess_length,
+        _factors,
+        _markers,
+        _span_age,
+    ):
         one(config, problems)
 
 
@@ -32,6 +40,17 @@ def _added_columns(config: "Config", problems: Problems) -> None:
     for name in (*config.data.columns.values(), *config.data.extra_columns):
         if name in ADDED_COLUMNS:
             problems.add("data.columns", f"got {name!r}, expected another name: tokenline adds it")
+
+
+def _room(config: "Config", problems: Problems) -> None:
+    if not problems.clean("task", "transform.append_eos", "transform.prepend_bos"):
+        return
+    framing = config.transform.append_eos + config.transform.prepend_bos
+    for side in _sides(config):
+        key, length = f"data.max_{side}_length", getattr(config.data, f"max_{side}_length")
+        if problems.clean(key) and length <= framing:
+            text = f"got {length}, expected more than {framing}, which bos and eos take"
+            problems.add(key, text)
 
 
 def _tokenizers(config: "Config", problems: Problems) -> None:
@@ -170,6 +189,10 @@ def _markers(config: "Config", problems: Problems) -> None:
     elif transform.target_tokenizer not in _WORDS:
         text = f"got markers, expected none with the tokenizer {transform.target_tokenizer}: "
         problems.add("transform.regions", f"{text}it may cut them (one of {', '.join(_WORDS)})")
+    elif transform.target_lowercase and any(m != m.lower() for m in transform.regions):
+        found = next(m for m in transform.regions if m != m.lower())
+        text = f"got {found!r}, expected lower case: markers are compared with lower-cased tokens"
+        problems.add("transform.regions", text)
     elif not any(transform.regions.values()):
         problems.add("transform.regions", "got only weights of 0, expected one above 0")
 

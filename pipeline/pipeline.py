@@ -29,7 +29,13 @@ from pipeline.settings import token_settings
 from transform.settings import ADDED_COLUMNS, Settings, Side
 
 # Beam's own default would download a runner and listen on all interfaces.
-BEAM_ARGS = ["--runner=FnApiRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1"]
+# Without a container image named, TFX builds a source distribution of itself for each executor.
+BEAM_ARGS = [
+    "--runner=FnApiRunner",
+    "--direct_running_mode=in_memory",
+    "--direct_num_workers=1",
+    "--sdk_container_image=none",
+]
 LAST_BLESSED = "LastBlessedModel"
 
 
@@ -179,7 +185,9 @@ def _evaluator(
         batch_size=config.eval.batch_size,
         confidence=config.eval.confidence,
         min_tokens=config.eval.min_tokens,
-        code_hash=code_hash("components.evaluator", "components.weighted_mean"),
+        code_hash=code_hash(
+            "components.evaluator", "components.saved_model", "components.weighted_mean"
+        ),
     )
 
 

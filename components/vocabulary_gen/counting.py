@@ -87,8 +87,8 @@ def count_shard(path: str, *, settings: Settings, vocab_size: int, folder: str) 
     """Count one shard; see `Results` for what is left in `folder`."""
     measure = _measure(settings, vocab_size, folder)
     total, fingerprints = Tally(), []
-    for batch in shards.batches(path, _ROWS, most_bytes=_BYTES):
-        tally, prints = count_batch(measure, batch)
+    work = functools.partial(count_batch, measure)
+    for tally, prints in shards.in_order(work, shards.batches(path, _ROWS, most_bytes=_BYTES)):
         total.add(tally)
         fingerprints.append(prints)
     joined = np.concatenate([np.empty(0, np.int64), *fingerprints])

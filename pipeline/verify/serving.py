@@ -50,6 +50,8 @@ def _words(settings: Settings, vocabulary: Vocabulary, found: Arrays, size: Size
     ids = [row[:end] for row, end in zip(found["ids"], found["lengths"], strict=True)]
     if name == "text":
         ids = [row[:-1] if len(row) and row[-1] == settings.special.eos else row for row in ids]
+        if settings.target.prepend_bos:
+            ids = [row[1:] for row in ids]
     words = [[names[i] if i < len(names) else _NO_WORD for i in map(int, row)] for row in ids]
     if name == "text":
         ragged = tf.ragged.constant(words, tf.string, ragged_rank=1)

@@ -170,6 +170,14 @@ def test_subword_files_are_relative_to_the_configuration(load: Callable[[str], C
             "4: transform.regions: got only weights of 0, expected one above 0",
         ),
         (
+            LM % ", max_target_length: 1",
+            "3: data.max_target_length: got 1, expected more than 1, which bos and eos take",
+        ),
+        (
+            LM % "" + "transform: {regions: {A: 1}, lowercase: true}",
+            "4: transform.regions: got 'A', expected lower case",
+        ),
+        (
             LM % "" + "transform: {regions: {x: -1}}",
             "4: transform.regions.x: got -1, expected a number >= 0",
         ),

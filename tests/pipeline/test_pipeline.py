@@ -73,7 +73,7 @@ def test_every_component_of_ours_carries_the_hash_of_its_code(line) -> None:
             ("transform", "components.shards", "components.vocabulary_gen"),
             ("transform", "components.shards", "components.sequence_transform"),
             ("transform", "components.sequence_loss", "components.trainer"),
-            ("components.evaluator", "components.weighted_mean"),
+            ("components.evaluator", "components.saved_model", "components.weighted_mean"),
             ("components.pusher",),
         ]
     }
