@@ -180,9 +180,7 @@ class TransformConfig:
     class_weights: dict[str, float] = setting(
         {}, "target token, or tag: its weight; others have 1", ge=0
     )
-    inverse_frequency_cap: float = setting(
-        10.0, "weight of a rare token at most, of an average one 1", ge=1
-    )
+    inverse_frequency_cap: float = setting(10.0, "the largest weight; the mean is 1", ge=1)
     span_half_life: float | None = setting(
         None, "weight halves with every so many spans of age", gt=0
     )

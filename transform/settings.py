@@ -82,7 +82,7 @@ class Settings:
       regions: (marker, weight of the target tokens after it), up to the next marker.
       region_before: weight of the target tokens up to and with the first marker.
       class_weights: (target token, weight); others have 1.
-      inverse_frequency_cap: the largest weight of a rare token, before all are normalised.
+      inverse_frequency_cap: the largest weight of a rare token.
       span_half_life, newest_span: a row's weight halves with every so many spans of age.
       excess_length: what happens to a sequence longer than its side: `truncate`, `window`, `drop` or
         `raise`. `window` and `drop` are ExampleGen's; after them nothing is too long.

@@ -53,25 +53,34 @@ def example_factor(numbers: tf.RaggedTensor) -> tf.Tensor:
 
 
 def inverse_frequencies(counts: Sequence[int], cap: float) -> np.ndarray:
-    """The weight of each id, float32 [V]: min(cap, average / count), then scaled.
+    """The weight of each id, float32 [V]: min(cap, u / count), with the u that makes their mean 1.
 
-    The average is over the ids that occur. The scale makes the mean weight of the counted tokens 1,
-    so the factor moves weight from frequent tokens to rare ones and leaves the sum as it is. An id
-    that never occurs has the cap, scaled too.
+    The mean is over the counted tokens, so the factor moves weight from frequent tokens to rare ones
+    and leaves the sum as it is. An id that never occurs has the cap.
+
+    Args:
+      counts: how often each id occurs.
+      cap: the largest weight, >= 1.
 
     Raises:
       ValueError: nothing was counted.
     """
     found = np.asarray(counts, np.float64)
-    if not found.sum() > 0:
+    total = found.sum()
+    if not total > 0:
         raise ValueError(
             "inverse_frequency: the vocabulary has no counts; expected one for each id"
         )
-    average = found.sum() / np.count_nonzero(found)
+    rising = np.sort(found[found > 0])
+    # If the j rarest have the cap, the others share what is left of the total equally: u each. The
+    # right j is the first whose next one does not need the cap.
+    capped = cap * np.concatenate([[0.0], np.cumsum(rising)[:-1]])
+    shares = (total - capped) / np.arange(len(rising), 0, -1)
+    fits = shares <= cap * rising
+    share = shares[np.argmax(fits)] if fits.any() else np.inf
     with np.errstate(divide="ignore"):
-        capped = np.minimum(cap, average / found)
-    scaled: np.ndarray = capped * found.sum() / (capped @ found)
-    return scaled.astype(np.float32)
+        weights: np.ndarray = np.minimum(cap, share / found)
+    return weights.astype(np.float32)
 
 
 def inverse_frequency_factor(targets: tf.Tensor, counts: Sequence[int], cap: float) -> tf.Tensor:
