@@ -103,5 +103,7 @@ def _weights(weights: Any) -> Html:
         for split, each in rows
     ]
     heads = ["split", "Σ w", "mean w", *(name.replace("_", " ") for name in names)]
-    note = element("p", "Means over the trained positions.", class_="soft")
+    note = element(
+        "p", "Means over the trained positions, before inverse_frequency.", class_="soft"
+    )
     return join(element("h3", "Weights"), table(heads, lines), note)

@@ -62,7 +62,7 @@ def _data(record: dict[str, Any]) -> list[str]:
     for split, sides in ledger["splits"].items():
         for side, row in sides.items():
             lost = [
-                f"{row[key] / row['tokens_read']:.1%} {text}"
+                f"{row[key] / _divisor(row, key):.1%} {text}"
                 for key, text in _LOSSES.items()
                 if row.get(key) and row["tokens_read"]
             ]
@@ -73,6 +73,13 @@ def _data(record: dict[str, Any]) -> list[str]:
             text = f"{found['in_train']:,} of {found['rows']:,} {split} rows are in the training split too"
             lines.append(f"warning: {text}")
     return lines
+
+
+def _divisor(row: dict[str, int], key: str) -> int:
+    """What a count is a share of: what is unknown, as `max_oov_rate` has it, of tokens that were cut."""
+    if key != "out_of_vocabulary":
+        return row["tokens_read"]
+    return row["kept"] + row["truncated"] - row["eos_and_bos"]
 
 
 def _label(text: str) -> str:

@@ -12,7 +12,7 @@ A row counts positions, eos and bos included. For each side
 `context`, of windows, is a part of `zero_weight`; `dropped_by` has the reasons. `out_of_vocabulary`
 and `eos_and_bos` are parts of kept + truncated. Sequences that were dropped are among `sequences`.
 The factors' means are over the trained positions; they and the sum leave out `inverse_frequency`,
-which needs the vocabulary and has the mean 1.
+which needs the vocabulary that this pass makes; its own mean is 1 over the training split's tokens.
 """
 
 from collections import Counter

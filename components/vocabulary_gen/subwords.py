@@ -172,7 +172,7 @@ def _learned_sentencepiece(
             minloglevel=2,
         )
     except RuntimeError as error:
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split()).rpartition("] ")[2]  # without its source lines
         raise InputError(f"{_too_small(side, size, 256 + len(markers) + 50)}: {reason}") from None
     return written.getvalue()
 

@@ -118,7 +118,9 @@ def test_what_did_not_reach_the_loss_is_said():
     }
     train = record["ledger"]["splits"]["train"]
     train["source"] |= {"truncated": 5}
+    # Of 10 positions 3 were dropped and 2 are eos: the 2 unknown ones are of 5 tokens.
     train["target"] |= {"zero_weight": 1, "out_of_vocabulary": 2, "dropped": 3}
+    train["target"] |= {"kept": 7, "eos_and_bos": 2}
     record["ledger"]["checks"]["duplicates"]["eval"]["in_train"] = 1100
     lines = [line for line in closing_table(record) if line.startswith("  data")]
     assert lines == [
@@ -127,7 +129,7 @@ def test_what_did_not_reach_the_loss_is_said():
         "  data    columns not used: id, year",
         "  data    columns without a value in any row: yeer",
         "  data    train source tokens: 50.0% cut off",
-        "  data    train target tokens: 20.0% out of vocabulary, 30.0% left out, 10.0% of weight 0",
+        "  data    train target tokens: 40.0% out of vocabulary, 30.0% left out, 10.0% of weight 0",
         "  data    warning: 1,100 of 1,200 eval rows are in the training split too",
     ]
 
