@@ -52,8 +52,10 @@ def create_pipeline(
       input_key: hash of what the vocabulary is made from, see `vocabulary_state`.
     """
     settings = _settings(config, inputs, paths).to_json()
+    # Windows and drops count tokens; otherwise ingesting knows nothing of Transform.
+    tokenizing = ["transform"] if inputs.example_gen.get("sequences") else []
     examples = ours.ExampleGen(
-        **inputs.example_gen, code_hash=code_hash("transform", "components.example_gen")
+        **inputs.example_gen, code_hash=code_hash(*tokenizing, "components.example_gen")
     )
     raw = examples.outputs["examples"]
     statistics = tfx_components.StatisticsGen(examples=raw)

@@ -79,7 +79,7 @@ def _divisor(row: dict[str, int], key: str) -> int:
     """What a count is a share of: what is unknown, as `max_oov_rate` has it, of tokens that were cut."""
     if key != "out_of_vocabulary":
         return row["tokens_read"]
-    return row["kept"] + row["truncated"] - row["eos_and_bos"]
+    return row["kept"] + row["truncated"] - row["eos_and_bos"] - row.get("context", 0)
 
 
 def _label(text: str) -> str:

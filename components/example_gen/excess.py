@@ -134,7 +134,8 @@ class _Cutting:
                 windows += self._add(cutter, *of_row, row)
                 last = row
             yield from self._records(windows, [joiner] * len(windows))
-        yield from self._records(list(cutter.finish()), [joiner])
+        rest = list(cutter.finish())
+        yield from self._records(rest, [joiner] * len(rest))
 
     def _cutter(self) -> WindowCutter:
         return WindowCutter(room=self._target.side.room, stride=self._rules.stride)

@@ -79,7 +79,8 @@ def _untrained(split: str, row: Mapping[str, int]) -> Iterator[str]:
 
 def _unknown(split: str, sides: Mapping[str, Any], limit: float) -> Iterator[str]:
     for side, row in sides.items():
-        tokens = row["kept"] + row["truncated"] - row["eos_and_bos"]
+        again = row.get("context", 0)  # a window's, which the one before has counted
+        tokens = row["kept"] + row["truncated"] - row["eos_and_bos"] - again
         share = row["out_of_vocabulary"] / max(1, tokens)
         if share > limit:
             yield (

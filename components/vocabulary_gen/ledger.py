@@ -10,7 +10,8 @@ A row counts positions, eos and bos included. For each side
     tokens_read = kept + truncated + dropped,     of the target: kept = trained + zero_weight.
 
 `context`, of windows, is a part of `zero_weight`; `dropped_by` has the reasons. `out_of_vocabulary`
-and `eos_and_bos` are parts of kept + truncated. Sequences that were dropped are among `sequences`.
+and `eos_and_bos` are parts of kept + truncated, the first without context. Sequences that were dropped
+are among `sequences`.
 The factors' means are over the trained positions; they and the sum leave out `inverse_frequency`,
 which needs the vocabulary that this pass makes; its own mean is 1 over the training split's tokens.
 """

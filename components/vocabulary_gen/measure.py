@@ -48,7 +48,8 @@ class Measure:
             name: _positions(inputs, settings, name, tokens) for name, tokens in found.items()
         }
         ledger["target"] |= trained
-        tokens = {name: distinct(values.flat_values) for name, values in found.items()}
+        counted = found | {"target": _without_context(inputs, settings, found["target"])}
+        tokens = {name: distinct(values.flat_values) for name, values in counted.items()}
         if settings.input_chars and settings.source:
             kept = preprocessing.kept_tokens(inputs, settings.source)
             characters = sequence.characters(kept, settings.input_chars)
@@ -83,6 +84,18 @@ def distinct(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """The distinct values [U] of [N], and how often each occurs, int64 [U]."""
     found = tf.unique_with_counts(values, out_idx=tf.int64)
     return found.y, found.count
+
+
+def _without_context(
+    inputs: preprocessing.RawFeatures, settings: Settings, found: tf.RaggedTensor
+) -> tf.RaggedTensor:
+    """The target tokens [B, (N)] but those that the window before has: each counts once in a text."""
+    if settings.excess_length != "window":
+        return found
+    context = preprocessing.context_lengths(inputs, settings, found)
+    places = tf.ragged.range(sequence.lengths(found)).flat_values
+    new = places >= tf.gather(context, found.value_rowids())
+    return tf.ragged.boolean_mask(found, found.with_flat_values(new))
 
 
 def _positions(

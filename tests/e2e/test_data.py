@@ -33,7 +33,7 @@ task: seq2seq
 data:
   path: rows/span-{SPAN}
   vocab_size: 360
-  max_lost_tokens: 0.5
+  max_lost_tokens: 1
   max_source_length: 60
   max_target_length: 12
   excess_length: POLICY

@@ -296,6 +296,15 @@ def test_over_file_for_each_tokenizer(tokenizer, rows, separator, expected, tmp_
     assert [window[:2] for window in windows_in(records["train"])] == expected
 
 
+def test_over_file_a_file_without_a_token_has_no_window(tmp_path):
+    write(tmp_path, ["ab cd"])
+    write(tmp_path, ["!!!"], name="b.jsonl")
+    side = Side("text", "regex", 5, pattern="[a-z]+")
+    request = over_files(tmp_path, side, stride=2, split={"train": "*"})
+    records, _ = ingested(request)
+    assert windows_in(records["train"]) == [(b"ab cd", 0, 0)]
+
+
 def test_over_file_batches_do_not_show(tmp_path, monkeypatch):
     write(tmp_path, [" ".join(f"{n}.{m}" for m in range(n % 7 + 1)) for n in range(50)])
     request = over_files(tmp_path, side_of("whitespace", 5), stride=2, split={"train": "*"})

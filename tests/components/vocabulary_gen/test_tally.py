@@ -296,6 +296,7 @@ def test_context_has_no_weight_and_only_the_last_window_ends():
         zero_weight=4,
         context=4,
     )
+    assert tally.tokens["target"] == Counter(dict.fromkeys(b"a b c d e f g".split(), 1))
 
 
 REGIONS = {"weights": ("mask", "region"), "regions": (("<p>", 0.0), ("<c>", 1.0))}
