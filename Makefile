@@ -20,7 +20,7 @@ unit: setup
 bench-loss: setup
 	$(BIN)/python -m benchmarks.loss $(if $(TORCH),--torch-python $(TORCH))
 
-# About six minutes on two cores.
+# About seven minutes on two cores.
 bench-transform: setup
 	$(BIN)/python -m benchmarks.transform
 
