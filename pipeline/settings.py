@@ -1,5 +1,7 @@
 """The part of the configuration that decides tokens, ids and weights, as Transform takes it."""
 
+from typing import Any
+
 from pipeline.config import Config
 from transform.settings import Settings, Side, SpecialIds
 
@@ -13,19 +15,8 @@ def token_settings(config: Config, *, newest_span: int = 0) -> Settings:
     by_age = "span_age" in transform.weights
     return Settings(
         task=config.task,
-        source=_source(config, columns[source_role]) if source_role else None,
-        target=Side(
-            column=columns[target_role],
-            tokenizer=transform.target_tokenizer,
-            max_length=data.max_target_length,
-            append_eos=transform.append_eos,
-            prepend_bos=transform.prepend_bos,
-            lowercase=transform.target_lowercase,
-            normalize=_form(transform.target_normalize),
-            pattern=transform.target_pattern,
-            subwords=transform.target_subwords or "",
-            truncate=data.truncate,
-        ),
+        source=_side(config, "source", columns[source_role]) if source_role else None,
+        target=_side(config, "target", columns[target_role]),
         special=SpecialIds(data.pad_id, data.unk_id, data.bos_id, data.eos_id),
         oov_buckets=data.oov_buckets,
         share_vocabulary=transform.share_vocabulary,
@@ -43,21 +34,21 @@ def token_settings(config: Config, *, newest_span: int = 0) -> Settings:
     )
 
 
-def _source(config: Config, column: str) -> Side:
+def _side(config: Config, name: str, column: str) -> Side:
     data, transform = config.data, config.transform
+
+    def own(key: str) -> Any:
+        return getattr(transform, f"{name}_{key}")
+
     return Side(
         column=column,
-        tokenizer=transform.source_tokenizer,
-        max_length=data.max_source_length,
+        tokenizer=own("tokenizer"),
+        max_length=getattr(data, f"max_{name}_length"),
         append_eos=transform.append_eos,
         prepend_bos=transform.prepend_bos,
-        lowercase=transform.source_lowercase,
-        normalize=_form(transform.source_normalize),
-        pattern=transform.source_pattern,
-        subwords=transform.source_subwords or "",
+        lowercase=own("lowercase"),
+        normalize="" if own("normalize") == "none" else own("normalize"),
+        pattern=own("pattern"),
+        subwords=own("subwords") or "",
         truncate=data.truncate,
     )
-
-
-def _form(normalize: str) -> str:
-    return "" if normalize == "none" else normalize
