@@ -336,14 +336,19 @@ def main() -> int:
         record["grid"] = grid(chosen.repeats)
         record["flatness"] = flatness()
         record["verdicts"] = verdicts(record)
-        print()
-        for what, asked, got, holds in record["verdicts"]:
-            print(f"  {'ok   ' if holds else 'BELOW'} {what}: {got} ({asked})")
-    path = pathlib.Path(chosen.json)
+    finish(record, chosen.json, "" if torch_python else "; PyTorch is left out: not installed")
+    return 0
+
+
+def finish(record: dict[str, Any], file: str, note: str = "") -> None:
+    """Print the verdicts, if there are any, and write the record."""
+    print()
+    for what, asked, got, holds in record.get("verdicts", ()):
+        print(f"  {'ok   ' if holds else 'BELOW'} {what}: {got} ({asked})")
+    path = pathlib.Path(file)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=1) + "\n")
-    print(f"\nrecord: {path}" + ("" if torch_python else "; PyTorch is left out: not installed"))
-    return 0
+    print(f"\nrecord: {path}{note}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import argparse
 import contextlib
 import json
 import os
-import pathlib
 import statistics
 import sys
 import tempfile
@@ -200,13 +199,7 @@ def main() -> int:
         record = measure(root, chosen.sentences, chosen.repeats, more=not chosen.no_memory)
     print(", ".join(f"{key} {value}" for key, value in record["machine"].items()))
     print_times(record, chosen.sentences)
-    print()
-    for what, asked, got, holds in record["verdicts"]:
-        print(f"  {'ok   ' if holds else 'BELOW'} {what}: {got} ({asked})")
-    path = pathlib.Path(chosen.json)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=1) + "\n")
-    print(f"\nrecord: {path}")
+    loss.finish(record, chosen.json)
     return 0
 
 

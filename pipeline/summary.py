@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from components.vocabulary_gen.shares import cut_tokens
+
 
 def _share(value: float) -> str:
     """A percentage; a share just below 1 does not round up to 100 %."""
@@ -77,9 +79,7 @@ def _data(record: dict[str, Any]) -> list[str]:
 
 def _divisor(row: dict[str, int], key: str) -> int:
     """What a count is a share of: what is unknown, as `max_oov_rate` has it, of tokens that were cut."""
-    if key != "out_of_vocabulary":
-        return row["tokens_read"]
-    return row["kept"] + row["truncated"] - row["eos_and_bos"] - row.get("context", 0)
+    return cut_tokens(row) if key == "out_of_vocabulary" else row["tokens_read"]
 
 
 def _label(text: str) -> str:

@@ -3,8 +3,8 @@
 TFX's own encoder is as fast, but puts the features of each row in a random order: no two runs then
 write the same file, and gzip finds less to save. Here they are in reverse alphabetical order: the
 end of `targets`, `target_lengths` and `loss_weights` then follow each other, and where the weights
-are a mask this stretch is the same for all rows of a length. Padding then costs 5 % of the file
-and not 21 %.
+are a mask this stretch is the same for all rows of a length, and gzip stores padding for little:
+`make bench-transform` prints how much.
 
 Wire format: protobuf.dev, "Encoding"; fields and their numbers: tensorflow/tensorflow,
 tensorflow/core/example/{example,feature}.proto.

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from components.errors import InputError
+from components.vocabulary_gen.shares import cut_tokens
 from transform.settings import Settings
 from transform.vocabulary import Vocabularies
 
@@ -62,7 +63,7 @@ def _lost(split: str, row: Mapping[str, int], limit: float) -> Iterator[str]:
     share = lost / max(1, row["tokens_read"])
     if share <= limit:
         return
-    ways = {f"trimming to {_KEY}": row["truncated"], f"dropping past {_KEY}": row["dropped"]}
+    ways = {f"trimming to {_KEY}": row["truncated"], "dropping what is too long": row["dropped"]}
     yield (
         f"{split} split: {' and '.join(way for way, count in ways.items() if count)} loses {lost:,} "
         f"of {row['tokens_read']:,} target tokens ({share:.1%}), expected at most {limit:.1%} "
@@ -79,8 +80,7 @@ def _untrained(split: str, row: Mapping[str, int]) -> Iterator[str]:
 
 def _unknown(split: str, sides: Mapping[str, Any], limit: float) -> Iterator[str]:
     for side, row in sides.items():
-        again = row.get("context", 0)  # a window's, which the one before has counted
-        tokens = row["kept"] + row["truncated"] - row["eos_and_bos"] - again
+        tokens = cut_tokens(row)
         share = row["out_of_vocabulary"] / max(1, tokens)
         if share > limit:
             yield (

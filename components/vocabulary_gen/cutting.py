@@ -44,12 +44,17 @@ def subwords_of(
         both = sum(words.values(), Counter())
         words = dict.fromkeys(words, both)
     found = {}
+    learned = b""
     for name, side in _cut_sides(settings).items():
         given = subwords.check_given(side.subwords, side) if side.subwords else b""
         if base:
             found[name] = _same(name, given, base[name].subwords)
+        elif given:
+            found[name] = given
         else:
-            found[name] = given or _learned(words[name], side, settings, vocab_size)
+            if not (learned and settings.share_vocabulary):  # sides that share have the same words
+                learned = _learned(words[name], side, settings, vocab_size)
+            found[name] = learned
     if settings.share_vocabulary and len(set(found.values())) > 1:
         raise InputError(
             "transform.share_vocabulary: got different subwords for sources "

@@ -12,11 +12,10 @@ from tfx.utils import io_utils
 
 from components import shards
 from components.beam_runner import NamedRunner
+from components.example_gen.spec import REPORT_FILE
 from components.vocabulary_gen import counting, spec
 from components.vocabulary_gen.making import Request, make
 from transform.settings import Settings
-
-_REPORT_FILE = "report.json"
 
 
 class Executor(NamedRunner, base_beam_executor.BaseBeamExecutor):
@@ -75,6 +74,6 @@ def _report(artifacts: list[types.Artifact] | None) -> dict[str, Any]:
         return {}
     folder = artifact_utils.get_single_uri(artifacts)
     report: dict[str, Any] = json.loads(
-        io_utils.read_string_file(os.path.join(folder, _REPORT_FILE))
+        io_utils.read_string_file(os.path.join(folder, REPORT_FILE))
     )
     return report

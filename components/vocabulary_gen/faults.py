@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from components.errors import excerpt
 from transform import preprocessing, sequence, weights
 from transform.settings import ID_LIST, Settings, Side
 
-_MOST_SHOWN = 40
 Tokens = dict[str, tf.RaggedTensor]
 
 
@@ -72,7 +72,7 @@ def problems_of(serialized: Sequence[bytes], settings: Settings, vocab_size: int
     if _may_lose_regions(settings):
         lines += _named(_lost_region(found["target"], settings), _region_text(found, settings))
     texts = preprocessing.column(inputs, (settings.source or settings.target).column).to_list()
-    return [f"row {_excerpt(texts[row])!r}: {problem}" for row, problem in lines]
+    return [f"row {excerpt(texts[row])!r}: {problem}" for row, problem in lines]
 
 
 def _too_long(found: tf.RaggedTensor, side: Side) -> tf.Tensor:
@@ -173,9 +173,3 @@ def _first_values(
     """The first bad value of each row that has one."""
     rows = tf.ragged.boolean_mask(values, bad).to_list()
     return [(row, text.format(found[0])) for row, found in enumerate(rows) if found]
-
-
-def _excerpt(values: Sequence[bytes | int]) -> str:
-    parts = [value if isinstance(value, bytes) else str(value).encode() for value in values]
-    text = b" ".join(parts).decode("utf-8", "replace")
-    return text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 1] + "…"

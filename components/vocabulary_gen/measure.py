@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from components.vocabulary_gen import faults
 from transform import preprocessing, sequence, weights
-from transform.settings import CONTEXT_LENGTH, CONTINUES, ID_LIST, SPAN, Settings
+from transform.settings import ID_LIST, Settings
 
 # Needs the vocabulary, which is what is being made; it leaves no weight at 0 and has the mean 1.
 _LATER = "inverse_frequency"
@@ -72,12 +72,9 @@ def parse(serialized: tf.Tensor, settings: Settings) -> preprocessing.RawFeature
     for column in (settings.token_weights, settings.example_weights):
         if column:
             spec[column] = tf.io.VarLenFeature(tf.float32)
-    added = [CONTEXT_LENGTH, CONTINUES] if settings.excess_length == "window" else []
-    if weights.SPAN_AGE in settings.weights:
-        added.append(SPAN)
-    return tf.io.parse_example(
-        serialized, spec | {name: tf.io.VarLenFeature(tf.int64) for name in added}
-    )
+    for column in preprocessing.added_columns(settings):
+        spec[column] = tf.io.VarLenFeature(tf.int64)
+    return tf.io.parse_example(serialized, spec)
 
 
 def distinct(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

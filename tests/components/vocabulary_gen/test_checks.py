@@ -64,11 +64,11 @@ def test_all_that_is_wrong_is_said_at_once_split_by_split():
 def test_dropped_tokens_are_lost_too():
     found = {"train": {"target": _row(truncated=0, dropped=50)}}
     assert _said(found, lost=0.04) == [
-        "train split: dropping past data.max_target_length loses 50 of 1,000 target tokens (5.0%), "
+        "train split: dropping what is too long loses 50 of 1,000 target tokens (5.0%), "
         "expected at most 4.0% (data.max_lost_tokens)"
     ]
     both = {"train": {"target": _row(kept=940, dropped=10)}}
-    assert "trimming to data.max_target_length and dropping past" in _said(both, lost=0.05)[0]
+    assert "trimming to data.max_target_length and dropping what" in _said(both, lost=0.05)[0]
     _check(found, lost=0.05)
 
 
