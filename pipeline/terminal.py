@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterator
 from typing import BinaryIO, TextIO
 
+from components import progress
+
 _QUIET_SECONDS = 5.0  # between two progress lines where they cannot be rewritten
 
 
@@ -59,7 +61,9 @@ class StatusHandler(logging.Handler):
         self.component = ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._terminal.status(f"  {self.component}: {record.getMessage()}")
+        stays = getattr(record, progress.STAYS, False)
+        show = self._terminal.line if stays else self._terminal.status
+        show(f"  {self.component}: {record.getMessage()}")
 
 
 @contextlib.contextmanager

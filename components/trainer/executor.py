@@ -52,6 +52,7 @@ class Executor(base_executor.BaseExecutor):
         )
         vocabularies = Vocabularies.read(request.vocabulary)
         model, history = training.train(request, vocabularies, progress.update)
+        progress.result(history.summary())
         progress.update("exporting the model")
         export.export(model, request, vocabularies)
         if not tf_io.gfile.exists(os.path.join(serving, "saved_model.pb")):

@@ -63,6 +63,17 @@ class History:
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"padding_share": self.padding_share}
 
+    def summary(self) -> str:
+        """One line: how long, how good, how fast, how much of it was padding."""
+        last = self.points[-1]
+        validation = self.validation["masked_token_loss"]
+        validated = "" if validation is None else f"  validation {validation:.4f}"
+        return (
+            f"{self.steps:,} steps  loss {last.train_loss:.4f}{validated}  "
+            f"{self.useful_tokens / max(1e-9, self.seconds):,.0f} useful tokens/s  "
+            f"{self.padding_share:.0%} padding"
+        )
+
     @property
     def padding_share(self) -> float:
         """Share of the target positions computed that were padding."""

@@ -96,8 +96,8 @@ def test_terminal_shows_components_the_table_and_where_things_are(line) -> None:
     out = line.first.out
     for shown in [*BEFORE_EVALUATION, "loss/token", "blessed", "runs/small/serving/1", "log.txt"]:
         assert shown in out
-    assert "useful tokens/s" in out
-    assert "s left" in out
+    assert "useful tokens/s" in out  # whatever the speed: a progress line may never be due
+    assert "padding" in out
     assert line.first.err == ""
     assert "WARNING" not in out
 

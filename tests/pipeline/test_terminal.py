@@ -105,19 +105,38 @@ def test_the_first_status_is_shown_at_once_on_a_machine_just_started(clock):
     assert stream.getvalue() == "starting\n"
 
 
-def test_progress_is_shown_under_the_component(clock, columns):
-    stream = FakeStream(tty=True)
-    handler = StatusHandler(Terminal(stream))
-    handler.component = "Trainer"
-    progress.LOGGER.addHandler(handler)
-    level = progress.LOGGER.level
-    progress.LOGGER.setLevel(logging.INFO)
-    try:
-        progress.update("step 3, 40% of an epoch")
-    finally:
+@pytest.fixture
+def progress_to():
+    """Sends the progress of a component, Trainer, to a stream."""
+    level, handlers = progress.LOGGER.level, []
+
+    def send(*, tty: bool) -> FakeStream:
+        stream = FakeStream(tty=tty)
+        handler = StatusHandler(Terminal(stream))
+        handler.component = "Trainer"
+        handlers.append(handler)
+        progress.LOGGER.addHandler(handler)
+        progress.LOGGER.setLevel(logging.INFO)
+        return stream
+
+    yield send
+    for handler in handlers:
         progress.LOGGER.removeHandler(handler)
-        progress.LOGGER.setLevel(level)
+    progress.LOGGER.setLevel(level)
+
+
+def test_progress_is_shown_under_the_component(clock, columns, progress_to):
+    stream = progress_to(tty=True)
+    progress.update("step 3, 40% of an epoch")
     assert stream.getvalue() == "  Trainer: step 3, 40% of an epoch"
+
+
+def test_a_result_stays_in_a_file_however_soon_it_comes(clock, progress_to):
+    stream = progress_to(tty=False)
+    progress.update("step 1")
+    progress.update("step 2")
+    progress.result("423 steps")
+    assert stream.getvalue() == "  Trainer: step 1\n  Trainer: 423 steps\n"
 
 
 # Python's streams, the descriptors themselves, and C's buffered output.

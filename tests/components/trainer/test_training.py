@@ -151,6 +151,8 @@ def test_training_learns_and_reports_numbers_that_do_not_depend_on_batches(reque
     assert history.validation["masked_token_loss"] == pytest.approx(loss, rel=1e-6)
     assert "useful tokens/s" in lines[-1]
     assert "0 s left" in lines[-1]
+    for shown in ["78 steps", f"loss {last.train_loss:.4f}", f"validation {loss:.4f}", "useful"]:
+        assert shown in history.summary()
     json.dumps(history.to_dict())
 
 
