@@ -311,3 +311,34 @@ def test_a_sequence_beyond_the_positions_is_an_error(name, setting):
     features = {**features_of("seq2seq"), name: np.ones((5, 17), np.int64)}
     with pytest.raises(tf.errors.InvalidArgumentError, match=rf"more than 16 .*model\.{setting}"):
         logits_of(model_of("seq2seq", "transformer"), features)
+
+
+@pytest.mark.parametrize("family", ["gru", "lstm"])
+def test_two_layers_leave_word_frequencies_behind(family) -> None:
+    """Each id decides the next one; a model that sees no context is at log(V) forever."""
+    vocabulary, generator = 500, np.random.default_rng(0)
+    after = generator.permutation(vocabulary)
+    model = build_model(
+        ModelSpec(task="lm", family=family, vocabulary_size=vocabulary, units=64, layers=2)
+    )
+    optimizer = keras.optimizers.Adam(0.003)
+    optimizer.build(model.trainable_variables)
+
+    @tf.function
+    def step(ids: tf.Tensor) -> tf.Tensor:
+        features = {
+            "decoder_inputs": ids[:, :-1],
+            "target_lengths": tf.fill([64], tf.constant(8, tf.int64)),
+        }
+        with tf.GradientTape() as tape:
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(ids[:, 1:], model(features))
+            loss = tf.reduce_mean(losses)
+        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+        return loss
+
+    for _ in range(150):
+        ids = [generator.integers(vocabulary, size=64)]
+        for _ in range(8):
+            ids.append(after[ids[-1]])
+        loss = step(tf.constant(np.stack(ids, axis=1)))
+    assert loss < 0.05 * np.log(vocabulary)
