@@ -8,6 +8,7 @@ from typing import Any
 
 _EXPORTS = {
     "IngestReport": "components.artifacts",
+    "Subwords": "components.artifacts",
     "TokenLedger": "components.artifacts",
     "TrainingHistory": "components.artifacts",
     "Vocabulary": "components.artifacts",

@@ -8,9 +8,15 @@ from tfx.types import artifact
 
 
 class IngestReport(artifact.Artifact):
-    """What ExampleGen read, left out and why: `report.json`."""
+    """What ExampleGen read, left out and why: `report.json`; by shard, each row's file and line."""
 
     TYPE_NAME = "components.IngestReport"
+
+
+class Subwords(artifact.Artifact):
+    """What ExampleGen cuts text into pieces with: the files of `Settings.with_subwords`."""
+
+    TYPE_NAME = "components.Subwords"
 
 
 class Vocabulary(artifact.Artifact):

@@ -57,6 +57,7 @@ def check(config: "Config", problems: Problems) -> None:
         _keys_without_use,
         _tagging,
         _vocabularies,
+        _patterns,
         config_checks_tokens.check,
         config_checks_model.check,
     ):
@@ -251,3 +252,27 @@ def _vocabularies(config: "Config", problems: Problems) -> None:
     elif transform.source_tokenizer != transform.target_tokenizer:
         text = f"got true, but the sources are cut by {transform.source_tokenizer} and the targets "
         problems.add("transform.share_vocabulary", f"{text}by {transform.target_tokenizer}")
+
+
+def _patterns(config: "Config", problems: Problems) -> None:
+    for key in ("source_pattern", "target_pattern"):
+        pattern = getattr(config.transform, key)
+        if pattern and problems.clean(f"transform.{key}"):
+            reason = _pattern_fault(pattern)
+            if reason:
+                text = f"got {pattern!r}, expected an RE2 pattern: {reason}"
+                problems.add(f"transform.{key}", text)
+
+
+def _pattern_fault(pattern: str) -> str:
+    """What RE2 finds wrong with a pattern, "" if nothing."""
+    # Not `re`, whose language is another; and TensorFlow's own RE2 takes seconds to load.
+    import pyarrow
+    import pyarrow.compute
+
+    try:
+        pyarrow.compute.match_substring_regex("", pattern)
+    except pyarrow.ArrowInvalid as error:
+        reason = str(error).removeprefix("Invalid regular expression: ")
+        return reason.split("\n")[0]
+    return ""

@@ -106,26 +106,11 @@ def _excess_length(config: "Config", problems: Problems) -> None:
             if f"data.window.{name}" in problems.given:
                 text = f"has no effect with {key}: {policy}; expected no value"
                 problems.add(f"data.window.{name}", text)
-        if policy == "drop":
-            _learned(config, problems, "drop")
         return
     if config.task != "lm":
         problems.add(key, f"got window, expected truncate, drop or raise (task {config.task})")
         return
-    _learned(config, problems, "window")
     _window(config, problems)
-
-
-def _learned(config: "Config", problems: Problems, policy: str) -> None:
-    """Windows and drops need token counts before there is a vocabulary."""
-    for side in _sides(config):
-        transform = config.transform
-        learned = not getattr(transform, f"{side}_subwords")
-        tokenizer = getattr(transform, f"{side}_tokenizer")
-        if learned and tokenizer in SUBWORDS:
-            text = f"got {policy}, which needs to count tokens before any vocabulary is learned; "
-            text += f"expected truncate or raise, or a file in transform.{side}_subwords"
-            problems.add("data.excess_length", text)
 
 
 def _window(config: "Config", problems: Problems) -> None:
@@ -143,9 +128,9 @@ def _window(config: "Config", problems: Problems) -> None:
     if data.window.over == "file" and any(isinstance(how, int) for how in data.split.values()):
         text = "got shares, expected a file glob for each split: with data.window.over: file "
         problems.add("data.split", f"{text}all rows of a file are one text")
-    if "weights" in data.columns or config.transform.regions:
+    if config.transform.regions:
         text = (
-            "got window, expected another policy: windows carry neither token weights nor regions"
+            "got window, expected another policy: a window does not know which region it starts in"
         )
         problems.add("data.excess_length", text)
 

@@ -18,10 +18,17 @@ from transform.settings import ID_LIST, TOKEN_LIST, Settings, Side
 
 @dataclass(frozen=True)
 class RunInputs:
-    """The spans that a run reads (none without {SPAN} in the path), and ExampleGen's parameters for them."""
+    """What a run reads.
+
+    Attributes:
+      spans: none without {SPAN} in the path.
+      example_gen: ExampleGen's parameters for them.
+      learns: whether ExampleGen cuts text into pieces that no file of the user's gives.
+    """
 
     spans: tuple[int, ...]
     example_gen: dict[str, Any]
+    learns: bool = False
 
 
 def resolve(config: Config) -> RunInputs:
@@ -34,9 +41,10 @@ def resolve(config: Config) -> RunInputs:
         _generate_first_span(config)
     spans = _wanted_spans(config)
     parameters = _example_gen_parameters(config, spans)
-    listing = preflight(parse_request(parameters))
+    request = parse_request(parameters)
+    listing = preflight(request)
     parameters["fingerprint"] = files.fingerprint(listing.files)
-    return RunInputs(spans, parameters)
+    return RunInputs(spans, parameters, learns=request.sequences.learning is not None)
 
 
 def _generate_first_span(config: Config) -> None:
@@ -96,15 +104,28 @@ def _sequences(config: Config) -> str:
             if side.subwords
         ],
     }
+    if settings.unlearned:
+        sequences["vocab_size"] = config.data.vocab_size
     if policy == "window":
         sequences["window"] = dataclasses.asdict(config.data.window)
     return json.dumps(sequences, sort_keys=True)
 
 
 def _what_tokens_are(settings: Settings) -> Settings:
-    """The settings without ids and weights: changing those must not read the input again."""
+    """The settings without what else decides ids and weights: that must not read the input again."""
     source = settings.source
-    return Settings(settings.task, _absolute(settings.target), source and _absolute(source))
+    found = Settings(settings.task, _absolute(settings.target), source and _absolute(source))
+    if settings.excess_length == "window":  # which cuts weights too
+        found = dataclasses.replace(found, token_weights=settings.token_weights)
+    if not settings.unlearned:
+        return found
+    return dataclasses.replace(  # what pieces are learned with
+        found,
+        special=settings.special,
+        oov_buckets=settings.oov_buckets,
+        share_vocabulary=settings.share_vocabulary,
+        regions=settings.regions,
+    )
 
 
 def _absolute(side: Side) -> Side:
@@ -138,6 +159,6 @@ def _aligned(config: Config) -> list[list[str]]:
     """Columns whose lists must be equally long: a row's tokens, tags and token weights."""
     columns = config.data.columns
     roles = ["tokens", "tags"] if config.task == "tagging" else []
-    if config.transform.target_tokenizer == TOKEN_LIST and "weights" in columns:
+    if config.transform.target_tokenizer in (TOKEN_LIST, ID_LIST) and "weights" in columns:
         roles = [*(roles or ["target" if config.task == "seq2seq" else "text"]), "weights"]
     return [[columns[role] for role in roles]] if roles else []

@@ -21,6 +21,7 @@ import components as ours
 from components.code_hash import code_hash
 from components.errors import InputError
 from components.pusher import versions
+from components.subwords import learning
 from pipeline import content
 from pipeline.config import Config
 from pipeline.inputs import RunInputs
@@ -53,9 +54,13 @@ def create_pipeline(
     """
     settings = _settings(config, inputs, paths).to_json()
     # Windows and drops count tokens; otherwise ingesting knows nothing of Transform.
-    tokenizing = ["transform"] if inputs.example_gen.get("sequences") else []
+    counts = bool(inputs.example_gen.get("sequences"))
+    tokenizing = ["transform", "components.subwords"] if counts else []
     examples = ours.ExampleGen(
-        **inputs.example_gen, code_hash=code_hash(*tokenizing, "components.example_gen")
+        **inputs.example_gen,
+        # Only where it decides what is read: a vocabulary grows with every span.
+        base_vocabulary=base_vocabulary if inputs.learns else "",
+        code_hash=code_hash(*tokenizing, "components.example_gen"),
     )
     raw = examples.outputs["examples"]
     statistics = tfx_components.StatisticsGen(examples=raw)
@@ -119,9 +124,13 @@ def _settings(config: Config, inputs: RunInputs, paths: RunPaths) -> Settings:
     """What decides the tokens, with the subword files where an edited one has another path."""
     found = token_settings(config, newest_span=max(inputs.spans, default=0))
 
-    def kept(_: str, side: Side) -> Side:
+    def kept(name: str, side: Side) -> Side:
         if not side.subwords:
             return side
+        try:  # here, where the file still has the user's name
+            learning.check_given(side.subwords, side)
+        except InputError as error:
+            raise InputError(f"transform.{name}_subwords: {error}") from None
         return dataclasses.replace(side, subwords=content.keep(side.subwords, paths.subwords))
 
     return found.with_sides(kept)
@@ -133,6 +142,7 @@ def _vocabulary(
     return ours.VocabularyGen(
         examples=examples.outputs["examples"],
         ingest_report=examples.outputs["ingest_report"],
+        subwords=examples.outputs.get("subwords"),
         settings=settings,
         vocab_size=config.data.vocab_size,
         min_frequency=config.data.min_frequency,
@@ -140,7 +150,9 @@ def _vocabulary(
         max_oov_rate=config.data.max_oov_rate,
         base_vocabulary=base_vocabulary,
         input_key=input_key,
-        code_hash=code_hash("transform", "components.shards", "components.vocabulary_gen"),
+        code_hash=code_hash(
+            "transform", "components.shards", "components.subwords", "components.vocabulary_gen"
+        ),
     )
 
 

@@ -73,9 +73,10 @@ def _pipeline(config: Config, found: inputs.RunInputs, run_paths: paths.RunPaths
     from pipeline.settings import token_settings
 
     key = vocabulary_state.input_key(config, found)
-    base = vocabulary_state.base_vocabulary(
-        store.vocabularies(run_paths.metadata), key, token_settings(config).token_identity()
-    )
+    made = store.vocabularies(run_paths.metadata)
+    identity = token_settings(config).token_identity()
+    base = vocabulary_state.base_vocabulary(made, key, identity)
+    vocabulary_state.check_intact(made, key, base)
     return create_pipeline(config, found, run_paths, base_vocabulary=base, input_key=key)
 
 

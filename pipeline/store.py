@@ -18,6 +18,7 @@ class MadeVocabulary:
     uri: str
     input_key: str
     base: str
+    digest: str = ""
 
 
 def vocabularies(database: str) -> list[MadeVocabulary]:
@@ -31,6 +32,7 @@ def vocabularies(database: str) -> list[MadeVocabulary]:
             artifact.uri,
             artifact.custom_properties["input_key"].string_value,
             artifact.custom_properties["base_vocabulary"].string_value,
+            artifact.custom_properties["hash"].string_value,
         )
         for artifact in found
         if artifact.state == metadata_store_pb2.Artifact.LIVE

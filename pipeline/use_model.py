@@ -5,6 +5,7 @@ Both go through the SavedModel's signatures: nothing is tokenised here.
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +16,8 @@ from transform.settings import ADDED_COLUMNS
 
 _BATCH = 64
 _LARGEST = 3.4e38  # of float32
+# What `transform.weights.token_factor` says of a row: how many weights, how many tokens.
+_COUNTS = re.compile(r"token weights: .*?weights\W+(\d+)\W+tokens\W+(\d+)", re.DOTALL)
 
 
 def predict(model: str | None, config: str, file: str) -> int:
@@ -60,6 +63,8 @@ def score(model: str | None, config: str, file: str) -> int:
         try:
             found = signature(tf.constant(examples))
         except tf.errors.InvalidArgumentError as error:
+            for (number, _), example in zip(rows, examples, strict=True):
+                _try_alone(signature, example, f"{_place(file)}:{number}", facts["settings"])
             raise InputError(_refused(file, rows[0][0], rows[-1][0], error)) from None
         outputs = {name: value.numpy() for name, value in found.items()}
         for row in range(len(rows)):
@@ -108,11 +113,32 @@ def _load(folder: str) -> tuple[Any, dict[str, Any]]:
 
 
 def _refused(file: str, first: int, last: int, error: Any) -> str:
-    """Which rows the model refuses and why: of TensorFlow's many lines the one that says it."""
+    """Which rows the model refuses, and why."""
+    return f"{_place(file)}, rows {first} to {last}: {_reason(error)}"
+
+
+def _reason(error: Any) -> str:
+    """Of TensorFlow's many lines the one that says what is wrong."""
     lines = [line.strip() for line in error.message.split("\n")]
     node = next((at for at, line in enumerate(lines) if line.startswith("[[")), len(lines))
-    reason = next((line for line in reversed(lines[:node]) if line), "no reason given")
-    return f"{_place(file)}, rows {first} to {last}: {reason}"
+    return next((line for line in reversed(lines[:node]) if line), "no reason given")
+
+
+def _try_alone(signature: Any, example: bytes, place: str, settings: dict[str, Any]) -> None:
+    """Name the row if the model refuses it by itself: of a batch it does not say which one."""
+    import tensorflow as tf
+
+    try:
+        signature(tf.constant([example]))
+    except tf.errors.InvalidArgumentError as error:
+        counts = _COUNTS.search(error.message)
+        if not counts:
+            raise InputError(f"{place}: {_reason(error)}") from None
+        weights, tokens = counts.groups()
+        raise InputError(
+            f"{place}: column {settings['token_weights']!r}: got {weights} weights for {tokens} "
+            "tokens, expected one for each"
+        ) from None
 
 
 def _place(file: str) -> str:
@@ -175,7 +201,8 @@ def _example(line: str, settings: dict[str, Any], place: str) -> bytes:
     try:
         row = json.loads(line)
     except ValueError as error:
-        raise InputError(f"{place}: got invalid JSON ({error}), expected an object") from None
+        reason = str(error).replace(" at: ", ": ")
+        raise InputError(f"{place}: got invalid JSON ({reason}), expected an object") from None
     if not isinstance(row, dict):
         raise InputError(f"{place}: got {type(row).__name__}, expected a JSON object")
     example = tf.train.Example()
@@ -198,6 +225,8 @@ def _example(line: str, settings: dict[str, Any], place: str) -> bytes:
                 f"{place}: column {column!r}: got half a surrogate pair, expected text"
             ) from None
         example.features.feature[column].bytes_list.value.extend(encoded)
+    if settings["task"] == "tagging":
+        _check_tag_count(row, settings, place)
     for column in filter(None, (settings["token_weights"], settings["example_weights"])):
         if row.get(column) is not None:
             _add_numbers(example, column, row[column], place)
@@ -205,6 +234,15 @@ def _example(line: str, settings: dict[str, Any], place: str) -> bytes:
         if row.get(column) is not None:
             _add_ids(example, column, row[column], place)
     return example.SerializeToString()
+
+
+def _check_tag_count(row: dict[str, Any], settings: dict[str, Any], place: str) -> None:
+    tokens, tags = (settings[side]["column"] for side in ("source", "target"))
+    if len(row[tokens]) != len(row[tags]):
+        raise InputError(
+            f"{place}: column {tags!r}: got {len(row[tags])} tags for {len(row[tokens])} tokens, "
+            "expected one for each"
+        )
 
 
 def _add_ids(example: Any, column: str, value: Any, place: str) -> None:

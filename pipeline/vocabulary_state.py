@@ -8,12 +8,16 @@ import hashlib
 import json
 import os
 
+import tensorflow as tf
+
 from components.code_hash import code_hash
+from components.errors import InputError
 from pipeline import content
 from pipeline.config import Config
 from pipeline.inputs import RunInputs
 from pipeline.settings import token_settings
 from pipeline.store import MadeVocabulary
+from transform.vocabulary import Vocabularies
 
 
 def input_key(config: Config, inputs: RunInputs) -> str:
@@ -28,6 +32,7 @@ def input_key(config: Config, inputs: RunInputs) -> str:
         code_hash(
             "transform",
             "components.shards",
+            "components.subwords",
             "components.vocabulary_gen",
             "components.example_gen",
         ),
@@ -49,6 +54,39 @@ def base_vocabulary(made: list[MadeVocabulary], key: str, token_identity: str) -
     sizes = {earlier.uri: _size(earlier.uri, token_identity) for earlier in made}
     usable = [earlier for earlier in made if sizes[earlier.uri]]
     return max(usable, key=lambda earlier: sizes[earlier.uri]).uri if usable else ""
+
+
+def check_intact(made: list[MadeVocabulary], key: str, base: str) -> None:
+    """Make sure that the vocabularies that a run extends or has in its cache are as they were made.
+
+    Args:
+      made, key: as for `base_vocabulary`.
+      base: what it gave.
+
+    Raises:
+      InputError: one was edited since, or cannot be read.
+    """
+    for earlier in made:
+        if earlier.uri != base and (earlier.input_key, earlier.base) != (key, base):
+            continue
+        digest = _digest(earlier.uri)
+        if earlier.digest and digest != earlier.digest:
+            raise InputError(
+                f"{earlier.uri}: the vocabulary hashes to {digest[:12]}, expected "
+                f"{earlier.digest[:12]} as it was made: it was edited since"
+            )
+
+
+def _digest(folder: str) -> str:
+    try:
+        return Vocabularies.read(folder).digest
+    except (json.JSONDecodeError, KeyError, TypeError, tf.errors.OpError) as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(
+            f"{folder}: the vocabulary cannot be read, expected it as it was made: {reason}"
+        ) from None
+    except ValueError as error:
+        raise InputError(str(error)) from None
 
 
 def _size(folder: str, token_identity: str) -> int:

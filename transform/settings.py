@@ -129,6 +129,15 @@ class Settings:
             else {"target": self.target}
         )
 
+    @property
+    def unlearned(self) -> tuple[str, ...]:
+        """The sides that are cut into subwords by a file that is not known yet."""
+        return tuple(
+            name
+            for name, side in self.sides.items()
+            if side.tokenizer in SUBWORDS and not side.subwords
+        )
+
     def with_sides(self, change: Callable[[str, Side], Side]) -> "Settings":
         """These settings, with each side as `change(name, side)` has it."""
         source = change("source", self.source) if self.source else None

@@ -3,16 +3,17 @@
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import channel_utils, standard_artifacts
 
-from components.artifacts import IngestReport
+from components.artifacts import IngestReport, Subwords
 from components.example_gen.executor import Executor
 from components.example_gen.request import parse_request
-from components.example_gen.spec import EXAMPLES, INGEST_REPORT, ExampleGenSpec
+from components.example_gen.spec import EXAMPLES, INGEST_REPORT, SUBWORDS, ExampleGenSpec
 
 
 class ExampleGen(base_beam_component.BaseBeamComponent):
     """Reads the input files, checks every row, writes raw tf.Examples per split.
 
-    Outputs: `examples` (Examples) and `ingest_report` (IngestReport, `report.json`).
+    Outputs: `examples` (Examples) and `ingest_report` (IngestReport, `report.json`); where it learns
+    what to cut text with, `subwords` (Subwords) too.
     """
 
     SPEC_CLASS = ExampleGenSpec
@@ -32,6 +33,7 @@ class ExampleGen(base_beam_component.BaseBeamComponent):
         delimiter: str = ",",
         max_bad_rows: int = 0,
         sequences: str = "",
+        base_vocabulary: str = "",
         code_hash: str = "",
     ) -> None:
         """Take the parameters that `spec.ExampleGenSpec` describes.
@@ -50,12 +52,15 @@ class ExampleGen(base_beam_component.BaseBeamComponent):
             "delimiter": delimiter,
             "max_bad_rows": max_bad_rows,
             "sequences": sequences,
+            "base_vocabulary": base_vocabulary,
             "fingerprint": fingerprint,
             "code_hash": code_hash,
         }
-        parse_request(parameters)
+        request = parse_request(parameters)
         outputs = {
             EXAMPLES: channel_utils.as_channel([standard_artifacts.Examples()]),
             INGEST_REPORT: channel_utils.as_channel([IngestReport()]),
         }
+        if request.sequences.learning and not base_vocabulary:
+            outputs[SUBWORDS] = channel_utils.as_channel([Subwords()])
         super().__init__(spec=ExampleGenSpec(**parameters, **outputs))

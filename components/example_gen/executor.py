@@ -1,7 +1,9 @@
 """Adapter between TFX and the ingesting code."""
 
+import dataclasses
 import json
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -13,12 +15,14 @@ from tfx.types import artifact, artifact_utils
 
 from components.beam_runner import NamedRunner
 from components.errors import InputError
-from components.example_gen import ingest, outcome
+from components.example_gen import first_pass, ingest, outcome, places
 from components.example_gen.files import Listing, fingerprint, input_files
 from components.example_gen.request import IngestRequest, parse_request
-from components.example_gen.spec import EXAMPLES, INGEST_REPORT, REPORT_FILE
+from components.example_gen.spec import EXAMPLES, INGEST_REPORT, REPORT_FILE, SUBWORDS
+from transform.vocabulary import Vocabularies
 
 _WORK_FOLDER = ".parts"
+_WORDS_FOLDER = ".words"
 
 
 class Executor(NamedRunner, base_beam_executor.BaseBeamExecutor):
@@ -41,10 +45,20 @@ class Executor(NamedRunner, base_beam_executor.BaseBeamExecutor):
         report_uri = artifact_utils.get_single_uri(output_dict[INGEST_REPORT])
         folder = os.path.join(examples.uri, _WORK_FOLDER)
         listing = _unchanged_listing(request)
+        subwords = _uri(output_dict.get(SUBWORDS))
         try:
-            report = self._ingest(listing, request, folder=folder, examples_uri=examples.uri)
+            words = os.path.join(examples.uri, _WORDS_FOLDER)
+            request = self._able_to_cut(request, listing, folder=words, into=subwords)
+            report = self._ingest(
+                listing,
+                request,
+                folder=folder,
+                examples_uri=examples.uri,
+                report_uri=report_uri,
+            )
         except BaseException:
             _remove_output(examples.uri, request)
+            _remove(os.path.join(report_uri, places.FOLDER))
             raise
         finally:
             _remove(folder)
@@ -53,8 +67,45 @@ class Executor(NamedRunner, base_beam_executor.BaseBeamExecutor):
             stream.write(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
         _describe(examples, request, listing)
 
+    def _able_to_cut(
+        self, request: IngestRequest, listing: Listing, *, folder: str, into: str
+    ) -> IngestRequest:
+        """The request with subword files for each side: those of earlier spans, else learned ones."""
+        if not request.sequences.learning:
+            return request
+        if request.base_vocabulary:
+            Vocabularies.read(request.base_vocabulary)  # refuses what was edited since
+        else:
+            self._learn(request, listing, folder=folder, into=into)
+        cutting = request.sequences.cut_by(request.base_vocabulary or into)
+        return dataclasses.replace(request, sequences=cutting)
+
+    def _learn(self, request: IngestRequest, listing: Listing, *, folder: str, into: str) -> None:
+        _remove(folder)
+        tf.io.gfile.makedirs(folder)
+        units = ingest.plan_units(listing.files)
+        try:
+            with self._make_beam_pipeline() as pipeline:
+                (
+                    pipeline
+                    | "UnitsOfWords" >> beam.Create(units)
+                    | "SpreadWords" >> beam.Reshuffle()
+                    | "CountWords"
+                    >> beam.Map(first_pass.count_unit, request=request, folder=folder)
+                )
+            _all_well(units, ingest.collect(folder), listing, request)
+            first_pass.learn(units, request, folder=folder, into=into)
+        finally:
+            _remove(folder)
+
     def _ingest(
-        self, listing: Listing, request: IngestRequest, *, folder: str, examples_uri: str
+        self,
+        listing: Listing,
+        request: IngestRequest,
+        *,
+        folder: str,
+        examples_uri: str,
+        report_uri: str,
     ) -> dict[str, Any]:
         _remove(folder)
         tf.io.gfile.makedirs(folder)
@@ -67,18 +118,39 @@ class Executor(NamedRunner, base_beam_executor.BaseBeamExecutor):
                 | "ReadCheckWrite" >> beam.Map(ingest.run_unit, request=request, folder=folder)
             )
         results = ingest.collect(folder)
-        ingest.check_complete(units, results)
-        files = [file for result in results for file in result.files]
-        if _list(request) != listing:
-            raise InputError(f"{request.input_base}: changed while it was read; run again")
-        outcome.raise_bad_rows(files, request)
-        outcome.raise_empty_splits(files, request)
+        files = _all_well(units, results, listing, request)
         parts = ingest.publish(
             [part for result in results for part in result.parts],
             folder=folder,
             examples_uri=examples_uri,
+            report_uri=report_uri,
         )
         return outcome.make_report(files, parts=parts, unread=listing.unread, request=request)
+
+
+def _all_well(
+    units: Sequence[ingest.Unit],
+    results: Sequence[outcome.UnitResult],
+    listing: Listing,
+    request: IngestRequest,
+) -> list[outcome.FileResult]:
+    """What came of each file.
+
+    Raises:
+      InputError: a file was not read or is another one by now, rows are bad, or a split has none.
+    """
+    ingest.check_complete(units, results)
+    files = [file for result in results for file in result.files]
+    if _list(request) != listing:
+        raise InputError(f"{request.input_base}: changed while it was read; run again")
+    outcome.raise_bad_rows(files, request)
+    outcome.raise_empty_splits(files, request)
+    return files
+
+
+def _uri(artifacts: list[artifact.Artifact] | None) -> str:
+    """Where an optional output goes; "" where it is not asked for."""
+    return artifact_utils.get_single_uri(artifacts) if artifacts else ""
 
 
 def _list(request: IngestRequest) -> Listing:

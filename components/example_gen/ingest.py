@@ -6,6 +6,7 @@ when every unit is done and nothing is wrong do its shards get their final names
 """
 
 import collections
+import dataclasses
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from dataclasses import asdict, dataclass
 import tensorflow as tf
 
 from components.errors import InputError
-from components.example_gen import excess
+from components.example_gen import excess, places
 from components.example_gen.checking import checked_rows
 from components.example_gen.excess import SplitRow
 from components.example_gen.faults import FileFault
@@ -31,14 +32,17 @@ from components.example_gen.shards import SHARD_BYTES, ShardWriter, encode
 from components.example_gen.splits import HashSplitter
 
 UNIT_BYTES = 64 << 20
-BAD_ROWS_KEPT = 1000
 
 
 @dataclass(frozen=True)
 class Unit:
-    """Files that one worker reads one after the other; all of one span."""
+    """Files that one worker reads one after the other; all of one span.
+
+    `first_file` is the number of the first one among the files of all units.
+    """
 
     index: int
+    first_file: int
     files: tuple[InputFile, ...]
 
 
@@ -52,7 +56,12 @@ def plan_units(files: Sequence[InputFile], *, unit_bytes: int = UNIT_BYTES) -> l
             last.append(file)
         else:
             groups.append([file])
-    return [Unit(index=index, files=tuple(group)) for index, group in enumerate(groups)]
+    units: list[Unit] = []
+    first = 0
+    for group in groups:
+        units.append(Unit(index=len(units), first_file=first, files=tuple(group)))
+        first += len(group)
+    return units
 
 
 def run_unit(
@@ -66,29 +75,39 @@ def run_unit(
     span = unit.files[0].span
     writer = ShardWriter(folder, unit=unit.index, span=span, shard_bytes=shard_bytes)
     try:
-        results = [_run_file(file, request=request, writer=writer) for file in unit.files]
+        results = [
+            _run_file(file, number, request=request, writer=writer)
+            for number, file in enumerate(unit.files, unit.first_file)
+        ]
     finally:
         writer.close()
     parts = [part for split in request.split.names for part in writer.parts.get(split, [])]
+    write_result(folder, unit, UnitResult(files=results, parts=parts))
+
+
+def write_result(folder: str, unit: Unit, result: UnitResult) -> None:
+    """Leave what came of a unit where `collect` finds it."""
     path = os.path.join(folder, f"unit.{unit.index:05d}.json")
     with tf.io.gfile.GFile(path, "w") as stream:
-        stream.write(json.dumps(asdict(UnitResult(files=results, parts=parts))))
+        stream.write(json.dumps(asdict(result)))
 
 
-def _run_file(file: InputFile, *, request: IngestRequest, writer: ShardWriter) -> FileResult:
+def _run_file(
+    file: InputFile, number: int, *, request: IngestRequest, writer: ShardWriter
+) -> FileResult:
     result = FileResult(path=file.path, span=file.span, bytes=file.size)
     rules = request.sequences
     columns = (*request.columns, *rules.added)
     try:
-        rows = excess.kept(_good_rows(file, request, result), rules, result)
-        for split, values in excess.written(_counted(rows, request, result), rules, result):
-            writer.write(split, encode(columns, values))
+        rows = excess.kept(good_rows(file, request, result), rules, result)
+        for row in excess.written(counted(rows, request, result), rules, result):
+            writer.write(row.split, encode(columns, row.values), file=number, line=row.line)
     except FileFault as fault:
         result.fault = BadRow(path=file.path, line=fault.line, reason=fault.reason)
     return result
 
 
-def _counted(
+def counted(
     rows: Iterator[SplitRow], request: IngestRequest, result: FileResult
 ) -> Iterator[SplitRow]:
     """Pass rows on; count them by split, and the columns that have no value."""
@@ -105,7 +124,7 @@ def _counted(
     result.without_value = {n: count for n, count in zip(names, missing, strict=True) if count}
 
 
-def _good_rows(file: InputFile, request: IngestRequest, result: FileResult) -> Iterator[SplitRow]:
+def good_rows(file: InputFile, request: IngestRequest, result: FileResult) -> Iterator[SplitRow]:
     """Yield the good rows; count the bad ones and the columns that are not configured."""
     splitter = HashSplitter(request.split, key=request.split_key) if not file.split else None
     extra: collections.Counter[str] = collections.Counter()
@@ -116,9 +135,7 @@ def _good_rows(file: InputFile, request: IngestRequest, result: FileResult) -> I
             split = splitter.split_of(row.values) if splitter else str(file.split)
             yield SplitRow(split, row.line, row.values)
             continue
-        result.bad += 1
-        if len(result.bad_rows) < BAD_ROWS_KEPT:
-            result.bad_rows.append(BadRow(path=file.path, line=row.line, reason=row.problem))
+        result.add_bad(row.line, row.problem)
     result.unconfigured = dict(extra)
 
 
@@ -132,11 +149,15 @@ def collect(folder: str) -> list[UnitResult]:
     return results
 
 
-def publish(parts: Sequence[Part], *, folder: str, examples_uri: str) -> list[Part]:
+def publish(
+    parts: Sequence[Part], *, folder: str, examples_uri: str, report_uri: str
+) -> list[Part]:
     """Give all shards their final names: `Split-<split>/data_tfrecord-<i>-of-<n>.gz`.
 
+    Their places go under the same name to the folder `lines` of the report.
+
     Returns:
-      The parts under their new names, relative to `examples_uri`.
+      The parts under their new names, relative to `examples_uri`, `lines` to `report_uri`.
     """
     by_split: dict[str, list[Part]] = {}
     for part in parts:
@@ -144,10 +165,13 @@ def publish(parts: Sequence[Part], *, folder: str, examples_uri: str) -> list[Pa
     published = []
     for split, members in by_split.items():
         tf.io.gfile.makedirs(os.path.join(examples_uri, f"Split-{split}"))
+        tf.io.gfile.makedirs(os.path.join(report_uri, places.FOLDER, f"Split-{split}"))
         for index, part in enumerate(members):
             name = f"Split-{split}/data_tfrecord-{index:05d}-of-{len(members):05d}.gz"
+            lines = f"{places.FOLDER}/{name}"
             tf.io.gfile.rename(os.path.join(folder, part.name), os.path.join(examples_uri, name))
-            published.append(Part(split=split, name=name, span=part.span, rows=part.rows))
+            tf.io.gfile.rename(os.path.join(folder, part.lines), os.path.join(report_uri, lines))
+            published.append(dataclasses.replace(part, name=name, lines=lines))
     return published
 
 

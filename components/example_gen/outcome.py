@@ -11,6 +11,7 @@ from components.example_gen.request import IngestRequest
 
 LINES_SHOWN = 20
 TOO_LONG = "too_long"
+BAD_ROWS_KEPT = 1000
 
 
 @dataclass(frozen=True, order=True)
@@ -47,6 +48,12 @@ class FileResult:
     bad_rows: list[BadRow] = field(default_factory=list)
     fault: BadRow | None = None
 
+    def add_bad(self, line: int, reason: str) -> None:
+        """Count a bad row, and keep it among the first ones."""
+        self.bad += 1
+        if len(self.bad_rows) < BAD_ROWS_KEPT:
+            self.bad_rows.append(BadRow(path=self.path, line=line, reason=reason))
+
     def add_dropped(self, split: str, reason: str, tokens: dict[str, int]) -> None:
         """Count a row that is not kept, with its positions by side."""
         reasons = self.dropped.setdefault(split, {})
@@ -67,12 +74,13 @@ class FileResult:
 
 @dataclass
 class Part:
-    """One shard: rows of one split and span."""
+    """One shard: rows of one split and span; `lines` is the file of their places (see `places`)."""
 
     split: str
     name: str
     span: int
     rows: int
+    lines: str
 
 
 @dataclass(frozen=True)

@@ -156,8 +156,9 @@ def _json_problem(text: str, error: Exception) -> str:
     if not text.strip():
         return "got a blank line, expected a JSON object"
     if isinstance(error, json.JSONDecodeError):
+        what = error.msg.removesuffix(" at")
         return (
-            f"got invalid JSON ({error.msg} at character {error.pos + 1}), "
+            f"got invalid JSON ({what} at character {error.pos + 1}), "
             "expected one JSON object on one line"
         )
     reason = "nested too deeply" if isinstance(error, RecursionError) else "a number too long"

@@ -29,6 +29,7 @@ class IngestRequest:
     max_bad_rows: int
     fingerprint: str = ""
     sequences: SequenceRules = field(default_factory=SequenceRules)
+    base_vocabulary: str = ""
 
 
 def parse_request(parameters: Mapping[str, Any]) -> IngestRequest:
@@ -57,6 +58,7 @@ def parse_request(parameters: Mapping[str, Any]) -> IngestRequest:
         max_bad_rows=_count(parameters.get("max_bad_rows", 0)),
         fingerprint=parameters.get("fingerprint") or "",
         sequences=sequences,
+        base_vocabulary=parameters.get("base_vocabulary") or "",
     )
 
 

@@ -5,7 +5,7 @@ The settings are those that Transform tokenises with, so that both count the sam
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from components.errors import InputError
@@ -25,7 +25,7 @@ DROP = "drop"
 WINDOW = "window"
 ROW = "row"
 FILE = "file"
-_KEYS = {"settings", "policy", "window", "span_column", "subword_files"}
+_KEYS = {"settings", "policy", "window", "span_column", "subword_files", "vocab_size"}
 _WINDOW_KEYS = {"stride", "over", "separator"}
 _KINDS = {TOKEN_LIST: Kind.TEXT_LIST, ID_LIST: Kind.ID_LIST}
 
@@ -45,12 +45,30 @@ class SequenceSide:
 
 
 @dataclass(frozen=True)
+class Companion:
+    """A column with a value for each token of the target, and where it is among the configured ones."""
+
+    column: Column
+    position: int
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What subwords are learned with, of the sides that no file cuts."""
+
+    settings: Settings
+    vocab_size: int
+
+
+@dataclass(frozen=True)
 class SequenceRules:
     """What is done to sequences; the default does nothing.
 
     Attributes:
       policy: `drop`, `window` or "".
       sides: those whose tokens count; one if the policy is `window`, none if it is "".
+      companions: windows only: the columns that are cut as the target is.
+      learning: None where each side has what cuts it.
       stride: tokens from one window's start to the next one's.
       over: what is cut into windows: each `row`, or all rows of a `file` as one text.
       separator: over file: what stands between two rows; "" is nothing.
@@ -63,6 +81,16 @@ class SequenceRules:
     over: str = ROW
     separator: str = ""
     span_column: bool = False
+    companions: tuple[Companion, ...] = ()
+    learning: Learning | None = None
+
+    def cut_by(self, folder: str) -> "SequenceRules":
+        """These rules, with the subword files of a folder: what can count tokens."""
+        if not self.learning:
+            return self
+        found = self.learning.settings.with_subwords(folder).sides
+        sides = tuple(replace(one, side=found[one.name]) for one in self.sides)
+        return replace(self, sides=sides, learning=None)
 
     @property
     def added(self) -> tuple[Column, ...]:
@@ -97,15 +125,19 @@ def parse_sequences(
         return SequenceRules(span_column=span_column)
     settings = _settings(declared.get("settings"))
     sides = tuple(_side(name, side, columns) for name, side in settings.sides.items())
+    learning = _learning(settings, declared.get("vocab_size"))
     if policy == DROP:
-        return SequenceRules(policy, sides, span_column=span_column)
-    if len(sides) > 1 or aligned:
+        return SequenceRules(policy, sides, span_column=span_column, learning=learning)
+    if len(sides) > 1:
         raise InputError(
-            "data.excess_length: got window, expected another policy: windows cut one column, "
-            "and other lists would no longer be as long"
+            "data.excess_length: got window, expected another policy: windows cut one side, "
+            "and the other would no longer belong to it"
         )
     stride, over, separator = _window(declared.get("window"), sides[0], split)
-    return SequenceRules(policy, sides, stride, over, separator, span_column)
+    companions = _companions(settings, sides[0], columns, aligned)
+    if over == FILE:
+        _only_weights(companions)
+    return SequenceRules(policy, sides, stride, over, separator, span_column, companions, learning)
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -148,6 +180,41 @@ def _side(name: str, side: Side, columns: Sequence[Column]) -> SequenceSide:
             "bos and eos"
         )
     return SequenceSide(name, side, position)
+
+
+def _learning(settings: Settings, vocab_size: Any) -> Learning | None:
+    if not settings.unlearned:
+        return None
+    if type(vocab_size) is not int or vocab_size < 1:
+        raise InputError(f"data.vocab_size: got {vocab_size!r}, expected an integer of 1 or more")
+    return Learning(settings, vocab_size)
+
+
+def _companions(
+    settings: Settings,
+    target: SequenceSide,
+    columns: Sequence[Column],
+    aligned: Sequence[Sequence[int]],
+) -> tuple[Companion, ...]:
+    groups = [set(group) for group in aligned if target.position in group]
+    found = set[int]().union(*groups) - {target.position}
+    if settings.token_weights:
+        names = [column.name for column in columns]
+        if settings.token_weights not in names:
+            name = settings.token_weights
+            raise InputError(f"sequences: got token weights {name!r}, expected one of {names}")
+        found.add(names.index(settings.token_weights))
+    return tuple(Companion(columns[position], position) for position in sorted(found))
+
+
+def _only_weights(companions: Sequence[Companion]) -> None:
+    """Over: file, some rows may have no value, and a separator has none: 1 for a weight."""
+    for one in companions:
+        if one.column.kind is not Kind.WEIGHT_LIST:
+            raise InputError(
+                f"data.window.over: got file, expected row: the column {one.column.name!r} has a "
+                "value for each token, and none for what stands between two rows"
+            )
 
 
 def _window(declared: Any, target: SequenceSide, split: SplitRule | None) -> tuple[int, str, str]:

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from components.example_gen.columns import Checked, Column, Kind
 from components.example_gen.outcome import Part
+from components.example_gen.places import PlaceWriter
 
 # Small enough that 200 000 sentences are several shards, and growing so that a terabyte is not a
 # million of them: 64 of 4 MiB, 64 of 8 MiB, and so on. Of what is written, before compression.
@@ -48,14 +49,16 @@ class ShardWriter:
         self._folder, self._unit, self._span = folder, unit, span
         self._shard_bytes = shard_bytes
         self._open: dict[str, tf.io.TFRecordWriter] = {}
+        self._places: dict[str, PlaceWriter] = {}
         self._bytes: collections.Counter[str] = collections.Counter()
         self.parts: dict[str, list[Part]] = {}
 
-    def write(self, split: str, example: bytes) -> None:
-        """Append one example to its split."""
+    def write(self, split: str, example: bytes, *, file: int, line: int) -> None:
+        """Append one example to its split; it is from that line of that input file."""
         if split not in self._open or self._bytes[split] >= self._full(split):
             self._start(split)
         self._open[split].write(example)
+        self._places[split].add(file, line)
         self._bytes[split] += len(example)
         self.parts[split][-1].rows += 1
 
@@ -65,13 +68,16 @@ class ShardWriter:
     def _start(self, split: str) -> None:
         if split in self._open:
             self._open[split].close()
+            self._places[split].close()
         parts = self.parts.setdefault(split, [])
         name = f"{split}.{self._unit:05d}.{len(parts):05d}.gz"
-        parts.append(Part(split=split, name=name, span=self._span, rows=0))
+        lines = f"{name}.lines"
+        parts.append(Part(split=split, name=name, span=self._span, rows=0, lines=lines))
         self._bytes[split] = 0
         self._open[split] = tf.io.TFRecordWriter(os.path.join(self._folder, name), _COMPRESSION)
+        self._places[split] = PlaceWriter(os.path.join(self._folder, lines))
 
     def close(self) -> None:
         """Finish all files."""
-        for writer in self._open.values():
+        for writer in (*self._open.values(), *self._places.values()):
             writer.close()

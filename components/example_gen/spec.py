@@ -3,10 +3,11 @@
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from components.artifacts import IngestReport
+from components.artifacts import IngestReport, Subwords
 
 EXAMPLES = "examples"
 INGEST_REPORT = "ingest_report"
+SUBWORDS = "subwords"
 REPORT_FILE = "report.json"
 
 
@@ -24,7 +25,9 @@ class ExampleGenSpec(ComponentSpec):
     max_bad_rows: so many bad rows are left out, listed and counted; one more fails the run.
     sequences: JSON, "" for nothing: {"policy": "drop", "window" or "", "settings": Settings JSON as
       text (what a token is), "window": {"stride": n, "over": "row" or "file", "separator": text},
-      "span_column": true or false, "subword_files": hashes of given files, for the cache}.
+      "span_column": true or false, "subword_files": hashes of given files, for the cache,
+      "vocab_size": most ids of a side whose subwords no file gives: they are learned}.
+    base_vocabulary: folder of the vocabulary whose files cut those sides instead; "" learns them.
     fingerprint: `files.fingerprint` of the input, so that edited files are no cache hit.
     code_hash: of the code that ingests, for the same reason.
     """
@@ -40,6 +43,7 @@ class ExampleGenSpec(ComponentSpec):
         "delimiter": ExecutionParameter(type=str),
         "max_bad_rows": ExecutionParameter(type=int),
         "sequences": ExecutionParameter(type=str),
+        "base_vocabulary": ExecutionParameter(type=str),
         "fingerprint": ExecutionParameter(type=str),
         "code_hash": ExecutionParameter(type=str),
     }
@@ -47,4 +51,5 @@ class ExampleGenSpec(ComponentSpec):
     OUTPUTS = {
         EXAMPLES: ChannelParameter(type=standard_artifacts.Examples),
         INGEST_REPORT: ChannelParameter(type=IngestReport),
+        SUBWORDS: ChannelParameter(type=Subwords, optional=True),
     }

@@ -1,36 +1,61 @@
 """What stops a run before anything is trained, each with its numbers; and what it is warned of."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from components.errors import InputError
 from components.vocabulary_gen.shares import cut_tokens
+from components.vocabulary_gen.tally import SideLedger, Tally
 from transform.settings import Settings
 from transform.vocabulary import Vocabularies
 
 # So many tags are no tag set any more, but words.
 _MOST_TAGS = 200
+# With fewer, half of them must occur only once, as words do; too few say nothing.
+_FEWEST_TAGS = 20
 _KEY = "data.max_target_length"
 
 
-def check_vocabulary(vocabularies: Vocabularies) -> None:
+def check_vocabulary(
+    vocabularies: Vocabularies, train: Mapping[str, Counter], settings: Settings
+) -> None:
     """Stop the run where a side has no token at all: every word would be the unknown one.
 
+    Args:
+      vocabularies: what was made.
+      train: how often each token occurs in the training split, by side.
+      settings: what was asked for.
+
     Raises:
-      InputError: data.vocab_size or data.min_frequency leaves nothing.
+      InputError: the tokenizer finds nothing, or data.vocab_size or data.min_frequency leaves
+        nothing; a line each.
     """
     empty = [name for name, side in vocabularies.sides.items() if not side.tokens]
     if empty:
         raise InputError(
-            f"the vocabulary of the {' and the '.join(empty)} side holds no token: "
-            "data.vocab_size is too small or data.min_frequency too large"
+            "\n".join(
+                f"the vocabulary of the {name} side holds no token: "
+                f"{_no_token(name, train[name], settings)}"
+                for name in empty
+            )
         )
+
+
+def _no_token(name: str, found: Counter, settings: Settings) -> str:
+    side = settings.sides.get(name)
+    if found or side is None:
+        return "data.vocab_size is too small or data.min_frequency too large"
+    if side.pattern:
+        return (
+            f"transform.{name}_pattern {side.pattern!r} matches nothing in column {side.column!r}"
+        )
+    return f"the training split has no token in column {side.column!r} ({side.tokenizer})"
 
 
 def check(
     ledger: Mapping[str, Any],
-    train: Mapping[str, Counter],
+    train: Tally,
     settings: Settings,
     *,
     max_lost_tokens: float,
@@ -40,7 +65,7 @@ def check(
 
     Args:
       ledger: see `ledger.build`.
-      train: how often each token occurs in the training split, by side.
+      train: the counts of the training split.
       settings: what was asked for.
       max_lost_tokens: largest share of a split's target positions that is trimmed or dropped.
       max_oov_rate: largest share of a side's tokens that is unknown.
@@ -53,7 +78,10 @@ def check(
         problems += _lost(split, sides["target"], max_lost_tokens)
         problems += _untrained(split, sides["target"])
         problems += _unknown(split, sides, max_oov_rate)
-    problems += [*_absent_classes(train["target"], settings), *_swapped(train, settings)]
+    problems += _only_ends(train.ledger.get("target", SideLedger()), settings)
+    problems += _absent_classes(train.tokens["target"], settings)
+    problems += _absent_markers(train.tokens["target"], settings)
+    problems += _swapped(train.tokens, settings)
     if problems:
         raise InputError("\n".join(problems))
 
@@ -90,26 +118,47 @@ def _unknown(split: str, sides: Mapping[str, Any], limit: float) -> Iterator[str
             )
 
 
+def _only_ends(row: SideLedger, settings: Settings) -> Iterator[str]:
+    if 0 < row.trained == row.trained_ends:
+        yield (
+            f"train split: no token of the {settings.target.column!r} column but the {row.trained:,} "
+            "eos has a weight above 0: nothing to train on"
+        )
+
+
 def _absent_classes(found: Counter, settings: Settings) -> Iterator[str]:
-    for token, _ in settings.class_weights:
-        if not found[token.encode()]:
-            yield (
-                f"transform.class_weights: got {token!r}, which is no token of the "
-                f"{settings.target.column!r} column in the training split; expected one of "
-                f"{_examples(found)}"
-            )
+    for token in _absent(settings.class_weights, found):
+        yield f"transform.class_weights: {_no_token_of(token, settings)} one of {_examples(found)}"
+
+
+def _absent_markers(found: Counter, settings: Settings) -> Iterator[str]:
+    for token in _absent(settings.regions, found):
+        yield f"transform.regions: {_no_token_of(token, settings)} a marker that is one"
+
+
+def _absent(weights: Sequence[tuple[str, float]], found: Counter) -> list[str]:
+    return [token for token, _ in weights if not found[token.encode()]]
+
+
+def _no_token_of(token: str, settings: Settings) -> str:
+    return (
+        f"got {token!r}, which is no token of the {settings.target.column!r} column in the training "
+        "split; expected"
+    )
 
 
 def _swapped(train: Mapping[str, Counter], settings: Settings) -> Iterator[str]:
-    """Tags are few and repeat; words are many. More tags than words: the columns are swapped."""
+    """Tags are few and repeat; words are many, and most are rare."""
     if settings.task != "tagging" or not settings.source:
         return
     tags, tokens = len(train["target"]), len(train["source"])
-    if tags > tokens and tags > _MOST_TAGS:
+    once = sum(count == 1 for count in train["target"].values())
+    are_words = tags > _MOST_TAGS or (tags >= _FEWEST_TAGS and 2 * once >= tags)
+    if tags > tokens and are_words:
         yield (
-            f"data.columns: got {tags:,} different tags in {settings.target.column!r} for {tokens:,} "
-            f"different tokens in {settings.source.column!r}, expected fewer tags than tokens: are "
-            "the columns swapped?"
+            f"data.columns: got {tags:,} different tags in {settings.target.column!r} ({once:,} of "
+            f"them only once) for {tokens:,} different tokens in {settings.source.column!r}, "
+            "expected fewer tags than tokens: are the columns swapped?"
         )
 
 

@@ -26,6 +26,7 @@ class VocabularyGen(base_beam_component.BaseBeamComponent):
         input_key: str,
         code_hash: str,
         ingest_report: types.BaseChannel | None = None,
+        subwords: types.BaseChannel | None = None,
     ) -> None:
         """Construct the component.
 
@@ -43,11 +44,14 @@ class VocabularyGen(base_beam_component.BaseBeamComponent):
           code_hash: hash of the code: an edit is a cache miss.
           ingest_report: ExampleGen's report: the spans of the shards, and what was left out.
             Without it the ledger is by split only.
+          subwords: what ExampleGen has cut the text with, if it learned that. Without it the pieces
+            of a side that no file cuts are learned here.
         """
         super().__init__(
             spec=spec.VocabularyGenSpec(
                 examples=examples,
                 ingest_report=ingest_report,
+                subwords=subwords,
                 settings=settings,
                 vocab_size=vocab_size,
                 min_frequency=min_frequency,

@@ -8,7 +8,6 @@ import functools
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +15,12 @@ import numpy as np
 import tensorflow as tf
 
 from components import progress, shards
-from components.vocabulary_gen import subwords
+from components.example_gen.places import Places
+from components.subwords import words
 from components.vocabulary_gen.duplicates import Fingerprints
-from components.vocabulary_gen.measure import Measure, distinct, parse
-from components.vocabulary_gen.tally import Tally, count_batch, counter
+from components.vocabulary_gen.measure import Measure
+from components.vocabulary_gen.parsing import parse
+from components.vocabulary_gen.tally import Tally, count_batch
 from transform import preprocessing
 from transform.settings import Settings
 
@@ -29,32 +30,42 @@ _BYTES = 1 << 20  # of text: a token of one byte takes 24 in memory
 
 @dataclass(frozen=True)
 class Shard:
-    """A file of raw examples of one split and span, with the number of rows if that is known."""
+    """A file of raw examples of one split and span.
+
+    `rows` is their number and `places` where each is from, if ExampleGen says so.
+    """
 
     split: str
     span: str
     path: str
     rows: int | None = None
+    places: Places | None = None
 
 
-def shards_of(folders: dict[str, str], report: dict[str, Any]) -> list[Shard]:
-    """The shards of each split, in order.
+def shards_of(
+    folders: dict[str, str], report: dict[str, Any], report_folder: str = ""
+) -> list[Shard]:
+    """The shards of each split, in the order of spans, input files and their lines.
 
     Args:
       folders: by split, where its files are.
       report: ExampleGen's report.json, which knows the span and rows of each;
         {} where there is none.
+      report_folder: where it lies.
 
     Raises:
       AssertionError: the report has a shard that is not there.
     """
-    known = {part["name"]: (str(part["span"]), part["rows"]) for part in report.get("shards", ())}
+    known = {part["name"]: part for part in report.get("shards", ())}
+    files = tuple(file["path"] for file in report.get("files", ()))
     found = []
     for split, folder in folders.items():
         for path in shards.files(folder):
             name = f"{os.path.basename(folder)}/{os.path.basename(path)}"
-            span, rows = known.pop(name, ("", None))
-            found.append(Shard(split, span, path, rows))
+            part = known.pop(name, {})
+            lines = part.get("lines")
+            places = Places(os.path.join(report_folder, lines), files) if lines else None
+            found.append(Shard(split, str(part.get("span", "")), path, part.get("rows"), places))
     if known:
         raise AssertionError(f"ExampleGen reports shards that are not there: {sorted(known)}")
     return found
@@ -76,21 +87,18 @@ class Results:
 
     def words(self, found: list[Shard]) -> dict[str, Counter]:
         """What `count_words` counted in these shards, by side."""
-        total = Tally()
-        for shard in found:
-            with tf.io.gfile.GFile(_result(self.folder, shard.path, "words")) as stream:
-                total.add(Tally.from_json(stream.read()))
-        return total.tokens
+        return words.total(_result(self.folder, shard.path, "words") for shard in found)
 
 
 def count_shard(path: str, *, settings: Settings, vocab_size: int, folder: str) -> None:
     """Count one shard; see `Results` for what is left in `folder`."""
     measure = _measure(settings, vocab_size, folder)
-    total, fingerprints = Tally(), []
+    total, fingerprints, rows = Tally(), [], 0
     work = functools.partial(count_batch, measure)
     for tally, prints in shards.in_order(work, shards.batches(path, _ROWS, most_bytes=_BYTES)):
-        total.add(tally)
+        total.add(tally.after(rows))
         fingerprints.append(prints)
+        rows += len(prints)
     joined = np.concatenate([np.empty(0, np.int64), *fingerprints])
     _write(_result(folder, path, "fingerprints"), joined.tobytes())
     _write(_result(folder, path, "json"), total.to_json())
@@ -99,20 +107,13 @@ def count_shard(path: str, *, settings: Settings, vocab_size: int, folder: str) 
 
 def count_words(path: str, *, settings: Settings, sides: tuple[str, ...], folder: str) -> None:
     """Count the words that the subwords of some sides are learned from."""
-    total = Tally()
+    total: dict[str, Counter] = {name: Counter() for name in sides}
     for batch in shards.batches(path, _ROWS, most_bytes=_BYTES):
-        total.add(Tally(tokens=dict(_words(batch, settings, sides))))
-    _write(_result(folder, path, "words"), total.to_json())
-
-
-def _words(
-    batch: tf.Tensor, settings: Settings, sides: tuple[str, ...]
-) -> Iterator[tuple[str, Counter]]:
-    inputs = parse(batch, settings)
-    for name in sides:
-        side = settings.sides[name]
-        found = subwords.words(preprocessing.column(inputs, side.column), side)
-        yield name, counter(*distinct(found.flat_values))
+        inputs = parse(batch, settings)
+        for name, counts in total.items():
+            side = settings.sides[name]
+            counts.update(words.count(preprocessing.column(inputs, side.column), side))
+    words.write(_result(folder, path, "words"), total)
 
 
 _LOCK = threading.Lock()

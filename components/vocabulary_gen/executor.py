@@ -32,15 +32,15 @@ class Executor(NamedRunner, base_beam_executor.BaseBeamExecutor):
         Raises:
           InputError: rows are bad, or the counts leave nothing worth training; a line each.
         """
-        report = _report(input_dict.get(spec.INGEST_REPORT))
+        report, report_folder = _report(input_dict.get(spec.INGEST_REPORT))
         request = Request(
-            settings=Settings.from_json(exec_properties[spec.SETTINGS]),
+            settings=_settings(exec_properties, input_dict.get(spec.SUBWORDS)),
             vocab_size=exec_properties[spec.VOCABULARY_SIZE],
             min_frequency=exec_properties[spec.MIN_FREQUENCY],
             max_lost_tokens=exec_properties[spec.MAX_LOST_TOKENS],
             max_oov_rate=exec_properties[spec.MAX_OOV_RATE],
             base=exec_properties[spec.BASE_VOCABULARY],
-            found=counting.shards_of(_folders(input_dict[spec.EXAMPLES]), report),
+            found=counting.shards_of(_folders(input_dict[spec.EXAMPLES]), report, report_folder),
             dropped=report.get("dropped", {}),
             folder=self._get_tmp_dir(),
         )
@@ -59,6 +59,14 @@ class Executor(NamedRunner, base_beam_executor.BaseBeamExecutor):
         shards.each(self._make_beam_pipeline, paths, work, label=label, folder=self._get_tmp_dir())
 
 
+def _settings(exec_properties: dict[str, Any], subwords: list[types.Artifact] | None) -> Settings:
+    """The settings, with what ExampleGen has cut the text with."""
+    settings = Settings.from_json(exec_properties[spec.SETTINGS])
+    if not subwords:
+        return settings
+    return settings.with_subwords(artifact_utils.get_single_uri(subwords))
+
+
 def _folders(examples: list[types.Artifact]) -> dict[str, str]:
     """The folder of each split."""
     names = artifact_utils.get_single_instance(examples).split_names
@@ -68,12 +76,12 @@ def _folders(examples: list[types.Artifact]) -> dict[str, str]:
     }
 
 
-def _report(artifacts: list[types.Artifact] | None) -> dict[str, Any]:
-    """ExampleGen's report; {} where the examples are another component's."""
+def _report(artifacts: list[types.Artifact] | None) -> tuple[dict[str, Any], str]:
+    """ExampleGen's report, and its folder; {} where the examples are another component's."""
     if not artifacts:
-        return {}
+        return {}, ""
     folder = artifact_utils.get_single_uri(artifacts)
     report: dict[str, Any] = json.loads(
         io_utils.read_string_file(os.path.join(folder, REPORT_FILE))
     )
-    return report
+    return report, folder

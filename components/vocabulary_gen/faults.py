@@ -10,10 +10,14 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from components.errors import excerpt
+from components.vocabulary_gen.parsing import parse
+from components.vocabulary_gen.problems import Problem
 from transform import preprocessing, sequence, weights
 from transform.settings import ID_LIST, Settings, Side
 
 Tokens = dict[str, tf.RaggedTensor]
+
+_HEAVIEST = 1e30  # float32 holds 3e38, and the loss sums w l over all positions of a batch
 
 
 def bad_rows(
@@ -32,9 +36,12 @@ def bad_rows(
         if settings.excess_length != "truncate":
             bad |= _too_long(found[name], side)
         if side.tokenizer == ID_LIST:
-            bad |= _any(_bad_ids(preprocessing.column(inputs, side.column), vocab_size))
+            values = preprocessing.column(inputs, side.column)
+            bad |= _any(_outside(values, vocab_size)) | _any(_padding(values, settings))
     for column in _weight_columns(settings):
         bad |= _any(_bad_weights(preprocessing.column(inputs, column)))
+    if _weight_columns(settings):
+        bad |= _too_heavy(inputs, settings)
     if settings.token_weights:
         bad |= _miscounted(inputs, settings.token_weights, found["target"])
     if _may_lose_regions(settings):
@@ -42,15 +49,13 @@ def bad_rows(
     return bad
 
 
-def problems_of(serialized: Sequence[bytes], settings: Settings, vocab_size: int) -> list[str]:
-    """Lines that name the rows and say what is wrong; several where several things are.
+def problems_of(serialized: Sequence[bytes], settings: Settings, vocab_size: int) -> list[Problem]:
+    """What is wrong with rows; several problems where several things are.
 
     Args:
       serialized: raw tf.Examples, the bad ones of a batch.
       settings, vocab_size: as for `bad_rows`.
     """
-    from components.vocabulary_gen.measure import parse
-
     inputs = parse(tf.constant(list(serialized), tf.string), settings)
     found = {name: preprocessing.tokens(inputs, side) for name, side in settings.sides.items()}
     lines = []
@@ -58,21 +63,18 @@ def problems_of(serialized: Sequence[bytes], settings: Settings, vocab_size: int
         if settings.excess_length != "truncate":
             lines += _named(_too_long(found[name], side), _length_text(found[name], side, settings))
         if side.tokenizer == ID_LIST:
-            values = preprocessing.column(inputs, side.column)
-            text = (
-                f"column {side.column!r}: got the id {{}}, expected one from 0 to {vocab_size - 1}"
-            )
-            lines += _first_values(values, _bad_ids(values, vocab_size), text)
+            lines += _id_problems(inputs, side, settings, vocab_size)
     for column in _weight_columns(settings):
         values = preprocessing.column(inputs, column)
-        text = f"column {column!r}: got the weight {{:g}}, expected a finite number >= 0"
-        lines += _first_values(values, _bad_weights(values), text)
+        lines += _first_values(values, _bad_weights(values), _weight_text(column))
+    if _weight_columns(settings):
+        lines += _named(_too_heavy(inputs, settings), _heavy_text(settings))
     if settings.token_weights:
         lines += _miscounts(inputs, settings.token_weights, found["target"])
     if _may_lose_regions(settings):
         lines += _named(_lost_region(found["target"], settings), _region_text(found, settings))
     texts = preprocessing.column(inputs, (settings.source or settings.target).column).to_list()
-    return [f"row {excerpt(texts[row])!r}: {problem}" for row, problem in lines]
+    return [Problem(row, reason, excerpt(texts[row])) for row, reason in lines]
 
 
 def _too_long(found: tf.RaggedTensor, side: Side) -> tf.Tensor:
@@ -87,9 +89,39 @@ def _length_text(found: tf.RaggedTensor, side: Side, settings: Settings) -> Call
     )
 
 
-def _bad_ids(values: tf.RaggedTensor, vocab_size: int) -> tf.RaggedTensor:
+def _outside(values: tf.RaggedTensor, vocab_size: int) -> tf.RaggedTensor:
     flat = values.flat_values
     return values.with_flat_values((flat < 0) | (flat >= vocab_size))
+
+
+def _padding(values: tf.RaggedTensor, settings: Settings) -> tf.RaggedTensor:
+    """Ids that were meant to fill up a sequence: they would be trained on like any other.
+
+    Where `pad_id` is `eos_id`, an end within a sequence looks the same and is meant.
+    """
+    special, flat = settings.special, values.flat_values
+    return values.with_flat_values((flat == special.pad) & (special.pad != special.eos))
+
+
+def _id_problems(
+    inputs: preprocessing.RawFeatures, side: Side, settings: Settings, vocab_size: int
+) -> list[tuple[int, str]]:
+    values = preprocessing.column(inputs, side.column)
+    outside, padding = _outside(values, vocab_size), _padding(values, settings)
+
+    def text(expected: str) -> Callable[[float, int], str]:
+        def of(value: float, item: int) -> str:
+            # In a window an item has another number than in the user's row.
+            place = "" if settings.excess_length == "window" else f", item {item}"
+            return f"column {side.column!r}{place}: got the id {value}, {expected}"
+
+        return of
+
+    unpadded = "which is data.pad_id; expected sequences without padding, or another pad_id"
+    return [
+        *_first_values(values, outside, text(f"expected one from 0 to {vocab_size - 1}")),
+        *_first_values(values, padding, text(unpadded)),
+    ]
 
 
 def _weight_columns(settings: Settings) -> list[str]:
@@ -99,6 +131,31 @@ def _weight_columns(settings: Settings) -> list[str]:
 def _bad_weights(values: tf.RaggedTensor) -> tf.RaggedTensor:
     flat = values.flat_values
     return values.with_flat_values(~((flat >= 0) & (flat < float("inf"))))  # NaN is neither
+
+
+def _weight_text(column: str) -> Callable[[float, int], str]:
+    return lambda value, _: (
+        f"column {column!r}: got the weight {value:g}, expected a finite number >= 0"
+    )
+
+
+def _too_heavy(inputs: preprocessing.RawFeatures, settings: Settings) -> tf.Tensor:
+    """bool [B]: rows in which the columns' weights together are more than sums can hold."""
+    together = tf.constant(1.0, tf.float64)
+    for column in _weight_columns(settings):
+        values = tf.cast(preprocessing.column(inputs, column), tf.float64)
+        largest = tf.reduce_max(values, axis=-1)
+        missing = values.row_lengths() == 0  # its weight is 1
+        together *= tf.where(missing, tf.ones_like(largest), largest)
+    return (together > _HEAVIEST) & (together < float("inf"))  # an infinite one is named by itself
+
+
+def _heavy_text(settings: Settings) -> Callable[[int], str]:
+    names = " times ".join(repr(column) for column in _weight_columns(settings))
+    return lambda row: (
+        f"column {names}: got a weight above {_HEAVIEST:g}, expected less: sums of such weights "
+        "overflow"
+    )
 
 
 def _miscounted(
@@ -168,8 +225,9 @@ def _named(bad: tf.Tensor, text: Callable[[int], str]) -> list[tuple[int, str]]:
 
 
 def _first_values(
-    values: tf.RaggedTensor, bad: tf.RaggedTensor, text: str
+    values: tf.RaggedTensor, bad: tf.RaggedTensor, text: Callable[[float, int], str]
 ) -> list[tuple[int, str]]:
-    """The first bad value of each row that has one."""
-    rows = tf.ragged.boolean_mask(values, bad).to_list()
-    return [(row, text.format(found[0])) for row, found in enumerate(rows) if found]
+    """`text(value, item)` of the first bad value of each row that has one; items count from 1."""
+    firsts = [(row, flags.index(True)) for row, flags in enumerate(bad.to_list()) if any(flags)]
+    rows = values.to_list()
+    return [(row, text(rows[row][at], at + 1)) for row, at in firsts]

@@ -9,16 +9,9 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from components.errors import InputError
+from components.subwords.files import Subwords
 from transform.settings import ID_LIST, SUBWORDS, Settings, subword_file
 from transform.vocabulary import Vocabularies, Vocabulary
-
-
-@dataclasses.dataclass(frozen=True)
-class Subwords:
-    """What cuts a side's text: the content of its file, and its pieces in the file's order."""
-
-    content: bytes
-    pieces: tuple[bytes, ...]
 
 
 def grow(

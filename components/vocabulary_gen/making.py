@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.errors import InputError
-from components.vocabulary_gen import checks, counting, cutting, duplicates, growth, ledger
+from components.subwords import files
+from components.vocabulary_gen import checks, counting, duplicates, growth, ledger, problems
 from components.vocabulary_gen.counting import Results, Shard
 from components.vocabulary_gen.tally import Tally
 from transform.settings import SUBWORDS, Settings
@@ -68,7 +69,7 @@ def make(request: Request, each: Each) -> tuple[Vocabularies, dict[str, Any]]:
         base=base,
         subwords=subwords,
     )
-    checks.check_vocabulary(vocabularies)
+    checks.check_vocabulary(vocabularies, train.tokens, settings)
     ends = {side: row.ends for side, row in train.ledger.items()}
     vocabularies = growth.with_counts(vocabularies, train.tokens, ends)
     filled = ledger.build(
@@ -80,7 +81,7 @@ def make(request: Request, each: Each) -> tuple[Vocabularies, dict[str, Any]]:
     ledger.balance(filled)
     checks.check(
         filled,
-        train.tokens,
+        train,
         settings,
         max_lost_tokens=request.max_lost_tokens,
         max_oov_rate=request.max_oov_rate,
@@ -91,10 +92,10 @@ def make(request: Request, each: Each) -> tuple[Vocabularies, dict[str, Any]]:
 
 def _cut(
     request: Request, base: Vocabularies | None, each: Each
-) -> tuple[Settings, dict[str, growth.Subwords]]:
+) -> tuple[Settings, dict[str, files.Subwords]]:
     """The settings that can tokenise; learns subwords where there are none yet."""
     settings = request.settings
-    unlearned = cutting.unlearned(settings, base)
+    unlearned = files.unlearned(settings, base)
     words: dict[str, Counter] = {}
     if unlearned:
         shards = [shard for shard in request.found if shard.split == TRAIN]
@@ -105,8 +106,8 @@ def _cut(
         words = Results(request.folder).words(shards)
     if not any(side.tokenizer in SUBWORDS for side in settings.sides.values()):
         return settings, {}
-    found = cutting.subwords_of(settings, base, words, request.vocab_size)
-    cutting.write(found, settings, request.folder)
+    found = files.subwords_of(settings, base, words, request.vocab_size)
+    files.write(found, settings, request.folder)
     return settings.with_subwords(request.folder), found
 
 
@@ -122,7 +123,7 @@ def _totals(
     names = [*settings.sides, "characters"] if settings.input_chars else [*settings.sides]
     train = Tally(tokens={name: Counter() for name in names})
     counted: dict[tuple[str, str], Tally] = {}
-    by_split: dict[str, Tally] = {}
+    bad: list[tuple[Shard, Tally]] = []
     for shard in found:
         tally = results.tally(shard)
         rows = tally.ledger["target"].sequences if tally.ledger else 0
@@ -132,15 +133,27 @@ def _totals(
             train.add(tally)
         bare = dataclasses.replace(tally, tokens={})
         counted.setdefault((shard.split, shard.span), Tally()).add(bare)
-        by_split.setdefault(shard.split, Tally()).add(bare)
-    lines = [
-        f"{split} split, {line}" for split, tally in by_split.items() for line in tally.problems
-    ]
-    if lines:
-        problems = sum(tally.problem_count for tally in by_split.values())
-        lines += [f"{problems} problems in all"] if problems > len(lines) else []
-        raise InputError("\n".join(lines))
+        if bare.problems:
+            bad.append((shard, bare))
+    _raise_problems(bad)
     return train, counted
+
+
+def _raise_problems(bad: Sequence[tuple[Shard, Tally]]) -> None:
+    lines: list[str] = []
+    for shard, tally in bad:
+        if len(lines) < problems.SHOWN:
+            lines += problems.lines(
+                tally.problems,
+                split=shard.split,
+                places=shard.places,
+                of_all=tally.ledger["target"].sequences,
+            )
+    if lines:
+        lines = lines[: problems.SHOWN]
+        count = sum(tally.problem_count for _, tally in bad)
+        lines += [f"{count} problems in all"] if count > len(lines) else []
+        raise InputError("\n".join(lines))
 
 
 def _unknown(

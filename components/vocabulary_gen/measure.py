@@ -6,8 +6,9 @@ from typing import Any
 import tensorflow as tf
 
 from components.vocabulary_gen import faults
+from components.vocabulary_gen.parsing import parse
 from transform import preprocessing, sequence, weights
-from transform.settings import ID_LIST, Settings
+from transform.settings import Settings
 
 # Needs the vocabulary, which is what is being made; it leaves no weight at 0 and has the mean 1.
 _LATER = "inverse_frequency"
@@ -61,20 +62,6 @@ class Measure:
             "bad": bad,
             "fingerprints": _fingerprints(inputs, settings),
         }
-
-
-def parse(serialized: tf.Tensor, settings: Settings) -> preprocessing.RawFeatures:
-    """The raw columns that the settings name, as sparse tensors."""
-    spec = {
-        side.column: tf.io.VarLenFeature(tf.int64 if side.tokenizer == ID_LIST else tf.string)
-        for side in settings.sides.values()
-    }
-    for column in (settings.token_weights, settings.example_weights):
-        if column:
-            spec[column] = tf.io.VarLenFeature(tf.float32)
-    for column in preprocessing.added_columns(settings):
-        spec[column] = tf.io.VarLenFeature(tf.int64)
-    return tf.io.parse_example(serialized, spec)
 
 
 def distinct(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -133,21 +120,40 @@ def _trained(
         values = weights.product(mask, *factors.values())
         trains = values > 0
         trained = tf.math.count_nonzero(trains)
+        ends = trains & _ends(inputs, settings, found, lengths)
         sums = {name: _sum_where(trains, factors[name]) for name in names}
         return (
-            {"trained": trained, "zero_weight": tf.reduce_sum(lengths) - trained},
+            {
+                "trained": trained,
+                "trained_ends": tf.math.count_nonzero(ends),
+                "zero_weight": tf.reduce_sum(lengths) - trained,
+            },
             {"loss_weights": _sum_where(trains, values)} | sums,
         )
 
     def nothing() -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         none, no_sum = tf.constant(0, tf.int64), tf.constant(0, tf.float64)
         return (
-            {"trained": none, "zero_weight": none},
+            {"trained": none, "trained_ends": none, "zero_weight": none},
             {"loss_weights": no_sum} | dict.fromkeys(names, no_sum),
         )
 
     # A wrong number of weights would stop the graph before the row could be named.
     return tf.cond(tf.reduce_any(bad), nothing, measured)
+
+
+def _ends(
+    inputs: preprocessing.RawFeatures,
+    settings: Settings,
+    found: tf.RaggedTensor,
+    lengths: tf.Tensor,
+) -> tf.Tensor:
+    """bool [B, T]: where eos stands."""
+    side = settings.target
+    ended = preprocessing.ended(inputs, settings, found) & side.append_eos
+    return ended[:, None] & tf.equal(
+        tf.range(side.max_length), tf.cast(lengths, tf.int32)[:, None] - 1
+    )
 
 
 def _sum_where(chosen: tf.Tensor, values: tf.Tensor) -> tf.Tensor:

@@ -2,10 +2,11 @@
 
 from tfx.types import component_spec, standard_artifacts
 
-from components.artifacts import IngestReport, TokenLedger, Vocabulary
+from components.artifacts import IngestReport, Subwords, TokenLedger, Vocabulary
 
 EXAMPLES = "examples"
 INGEST_REPORT = "ingest_report"
+SUBWORDS = "subwords"
 VOCABULARY = "vocabulary"
 LEDGER = "ledger"
 SETTINGS = "settings"
@@ -34,6 +35,7 @@ class VocabularyGenSpec(component_spec.ComponentSpec):
     INPUTS = {
         EXAMPLES: component_spec.ChannelParameter(type=standard_artifacts.Examples),
         INGEST_REPORT: component_spec.ChannelParameter(type=IngestReport, optional=True),
+        SUBWORDS: component_spec.ChannelParameter(type=Subwords, optional=True),
     }
     OUTPUTS = {
         VOCABULARY: component_spec.ChannelParameter(type=Vocabulary),

@@ -15,9 +15,8 @@ import tensorflow as tf
 
 from components.vocabulary_gen.faults import problems_of
 from components.vocabulary_gen.measure import Measure
+from components.vocabulary_gen.problems import SHOWN, Problem
 from transform.settings import Settings
-
-SHOWN_PROBLEMS = 20
 
 
 @dataclass
@@ -34,6 +33,7 @@ class SideLedger:
     ends: int = 0  # eos among the positions read
     eos_and_bos: int = 0
     trained: int = 0
+    trained_ends: int = 0  # eos among them
     zero_weight: int = 0
     context: int = 0
 
@@ -54,13 +54,13 @@ class Tally:
       tokens: how often each token occurs before trimming, by side (and `characters`).
       ledger: positions by side.
       weights: sums over the trained positions: of the weight (`loss_weights`) and of each factor.
-      problems: the first of the lines that name bad rows; `problem_count` of them in all.
+      problems: what is wrong with rows, the first ones; `problem_count` in all.
     """
 
     tokens: dict[str, Counter] = field(default_factory=dict)
     ledger: dict[str, SideLedger] = field(default_factory=dict)
     weights: dict[str, float] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
     problem_count: int = 0
 
     def to_json(self) -> str:
@@ -81,7 +81,12 @@ class Tally:
             for side, counter in values["tokens"].items()
         }
         rows = {side: SideLedger(**row) for side, row in values["ledger"].items()}
-        return cls(**(values | {"tokens": tokens, "ledger": rows}))
+        problems = [Problem(**problem) for problem in values["problems"]]
+        return cls(**(values | {"tokens": tokens, "ledger": rows, "problems": problems}))
+
+    def after(self, rows: int) -> "Tally":
+        """The same counts, of examples that come after so many others of their shard."""
+        return dataclasses.replace(self, problems=[each.after(rows) for each in self.problems])
 
     def add(self, other: "Tally") -> None:
         """Count also what the other has counted."""
@@ -91,7 +96,7 @@ class Tally:
             self.ledger[side] = self.ledger.get(side, SideLedger()) + row
         for name, value in other.weights.items():
             self.weights[name] = self.weights.get(name, 0.0) + value
-        self.problems = sorted(self.problems + other.problems)[:SHOWN_PROBLEMS]
+        self.problems = sorted(self.problems + other.problems)[:SHOWN]
         self.problem_count += other.problem_count
 
 
@@ -120,13 +125,14 @@ def count_batch(measure: Measure, serialized: tf.Tensor) -> tuple[Tally, np.ndar
         ledger={name: SideLedger(**_plain(row, int)) for name, row in found["ledger"].items()},
         weights=_plain(found["weights"], float),
     )
-    bad = found["bad"].numpy()
-    if bad.any():
-        lines = problems_of(serialized.numpy()[bad], measure.settings, measure.vocab_size)
-        if not lines:
-            raise AssertionError(f"{bad.sum()} rows are bad, but nothing says what is wrong")
-        tally.problems = sorted(lines)[:SHOWN_PROBLEMS]
-        tally.problem_count = len(lines)
+    bad = np.flatnonzero(found["bad"].numpy())
+    if bad.size:
+        named = problems_of(serialized.numpy()[bad], measure.settings, measure.vocab_size)
+        if not named:
+            raise AssertionError(f"{bad.size} rows are bad, but nothing says what is wrong")
+        in_batch = [dataclasses.replace(each, row=int(bad[each.row])) for each in named]
+        tally.problems = sorted(in_batch)[:SHOWN]
+        tally.problem_count = len(named)
     return tally, found["fingerprints"].numpy()
 
 

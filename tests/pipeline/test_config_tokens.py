@@ -98,6 +98,15 @@ def test_subword_files_are_relative_to_the_configuration(load: Callable[[str], C
             "4: transform.target_pattern: has no effect with the tokenizer whitespace",
         ),
         (
+            LM % "" + "transform: {target_tokenizer: regex, target_pattern: '[a'}",
+            "4: transform.target_pattern: got '[a', expected an RE2 pattern: missing ]: [a",
+        ),
+        (
+            SEQ2SEQ % "" + "transform: {source_tokenizer: regex, source_pattern: '(?<=a)b', "
+            "target_tokenizer: whitespace}",
+            "4: transform.source_pattern: got '(?<=a)b', expected an RE2 pattern: invalid perl",
+        ),
+        (
             LM % "" + "transform: {target_subwords: pieces}",
             "4: transform.target_subwords: has no effect with the tokenizer whitespace",
         ),
@@ -126,14 +135,6 @@ def test_subword_files_are_relative_to_the_configuration(load: Callable[[str], C
             "3: data.excess_length: got window, expected truncate, drop or raise (task seq2seq)",
         ),
         (
-            LM % ", excess_length: window" + "transform: {target_tokenizer: sentencepiece}",
-            "3: data.excess_length: got window, which needs to count tokens before",
-        ),
-        (
-            LM % ", excess_length: drop" + "transform: {target_tokenizer: wordpiece}",
-            "3: data.excess_length: got drop, which needs to count tokens before",
-        ),
-        (
             LM % ", excess_length: window, max_target_length: 10, window: {stride: 10}",
             "3: data.window.stride: got 10, expected at most 9 (max_target_length = 10 counts",
         ),
@@ -146,8 +147,8 @@ def test_subword_files_are_relative_to_the_configuration(load: Callable[[str], C
             "3: data.split: got shares, expected a file glob for each split",
         ),
         (
-            LM % ", excess_length: window, columns: {weights: w}",
-            "3: data.excess_length: got window, expected another policy: windows carry neither",
+            LM % ", excess_length: window" + "transform: {regions: {x: 1}}",
+            "3: data.excess_length: got window, expected another policy: a window does not know",
         ),
         (
             LM % "" + "transform: {weights: [mask, class]}",
@@ -197,6 +198,19 @@ def test_one_contradiction(load: Callable[[str], Config], text: str, expected: s
     problems = [line.removeprefix("c.yaml:") for line in str(caught.value).splitlines()]
     assert len(problems) == 1, problems
     assert problems[0].startswith(expected), problems
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LM % ", excess_length: window" + "transform: {target_tokenizer: sentencepiece}",
+        SEQ2SEQ % ", excess_length: drop" + "transform: {source_tokenizer: wordpiece}",
+        LM % ", excess_length: window, columns: {weights: w}",
+    ],
+    ids=["windows of learned pieces", "drops by learned pieces", "windows with weights"],
+)
+def test_windows_and_drops_that_are_allowed(load: Callable[[str], Config], text: str) -> None:
+    load(text)
 
 
 def test_windows_over_files_are_allowed_where_files_are_splits(

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
+from components.errors import InputError
 from components.example_gen.request import parse_request
 from pipeline import inputs
 from pipeline.config import load_config
 
-Resolve = Callable[[str], dict]
+Resolve = Callable[..., str]
 START = "pipeline: {name: p}\ntask: seq2seq\ndata: {path: 'span-{SPAN}'%s}\n"
 LM = "pipeline: {name: p}\ntask: lm\ndata: {path: rows%s}\n"
 
@@ -19,16 +20,19 @@ LM = "pipeline: {name: p}\ntask: lm\ndata: {path: rows%s}\n"
 def sequences(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Resolve:
     """The parameter `sequences` for a configuration, as text; it is one that ExampleGen takes."""
     monkeypatch.chdir(tmp_path)
-    for folder, row in {"span-1": {"source": "a", "target": "b"}, "rows": {"text": "a"}}.items():
+    rows = {"span-1": {"source": "a", "target": "b"}, "rows": {"text": "a"}}
+    for folder in rows:
         (tmp_path / folder).mkdir()
-        (tmp_path / folder / "a.jsonl").write_text(json.dumps(row) + "\n")
     (tmp_path / "pieces.txt").write_text("[UNK]\na\n")
 
-    def resolve(text: str) -> str:
+    def resolve(text: str, **more: list) -> str:
+        for folder, row in rows.items():
+            (tmp_path / folder / "a.jsonl").write_text(json.dumps(row | more) + "\n")
         (tmp_path / "c.yaml").write_text(text)
-        parameters = inputs.resolve(load_config("c.yaml")).example_gen
-        parse_request(parameters)
-        return parameters["sequences"]
+        found = inputs.resolve(load_config("c.yaml"))
+        assert found.learns == ("vocab_size" in found.example_gen["sequences"])
+        parse_request(found.example_gen)
+        return found.example_gen["sequences"]
 
     return resolve
 
@@ -57,6 +61,40 @@ def test_only_what_decides_tokens_makes_another_parameter(sequences: Resolve) ->
     assert sequences(drop % ", unk_id: 5" + weights) == plain
     assert sequences(drop % ", max_source_length: 7") != plain
     assert sequences(drop % "" + "transform: {lowercase: true}") != plain
+
+
+def test_what_pieces_are_learned_with_makes_another_parameter(sequences: Resolve) -> None:
+    text = LM % ", excess_length: window%s" + "transform: {target_tokenizer: sentencepiece}"
+    plain = sequences(text % "")
+    assert json.loads(plain)["vocab_size"] == 32_000
+    assert json.loads(json.loads(plain)["settings"])["special"]["pad"] == 0
+    changed = {sequences(text % f", {key}: 7") for key in ("vocab_size", "eos_id", "oov_buckets")}
+    assert len(changed | {plain}) == 4
+    assert sequences(text % ", min_frequency: 7") == plain
+    given = (text % "").replace("sentencepiece", "wordpiece, target_subwords: pieces.txt")
+    assert "vocab_size" not in json.loads(sequences(given))
+
+
+def test_windows_cut_the_weights_too(sequences: Resolve) -> None:
+    columns = "columns: {weights: w}"
+    found = sequences(LM % f", excess_length: window, {columns}", w=[1])
+    assert json.loads(json.loads(found)["settings"])["token_weights"] == "w"
+    found = sequences(LM % f", excess_length: drop, {columns}", w=[1])
+    assert json.loads(json.loads(found)["settings"])["token_weights"] is None
+
+
+@pytest.mark.parametrize("tokenizer", ["pretokenized", "ids"])
+def test_lists_and_their_weights_are_as_long(
+    tokenizer: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows").mkdir()
+    row = {"text": [7, 8] if tokenizer == "ids" else ["a", "b"], "w": [1]}
+    (tmp_path / "rows/a.jsonl").write_text(json.dumps(row))
+    text = LM % ", columns: {weights: w}" + f"transform: {{target_tokenizer: {tokenizer}}}"
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"a\.jsonl:1: aligned columns: got items 'text' 2, 'w' 1"):
+        inputs.resolve(load_config("c.yaml"))
 
 
 def test_another_file_of_pieces_makes_another_parameter(

@@ -7,6 +7,7 @@ import pathlib
 import pytest
 
 from components.code_hash import code_hash
+from components.errors import InputError
 from pipeline import inputs, paths
 from pipeline.config import load_config
 
@@ -56,6 +57,62 @@ def test_nodes_and_what_they_wait_for(line) -> None:
     assert found == NODES
 
 
+def test_a_wrong_subword_file_is_named_as_the_user_named_it(tmp_path, monkeypatch) -> None:
+    from pipeline.pipeline import create_pipeline
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows/a.jsonl").write_text('{"text": "a"}\n')
+    (tmp_path / "pieces.model").write_text("no model\n")
+    options = "transform: {target_tokenizer: sentencepiece, target_subwords: pieces.model}\n"
+    text = "pipeline: {name: p, root: runs}\ntask: lm\ndata: {path: rows}\n" + options
+    (tmp_path / "c.yaml").write_text(text)
+    config = load_config("c.yaml")
+    where = paths.new_run(config)
+    found = inputs.resolve(config)
+    expected = "^transform.target_subwords: pieces.model: not a sentencepiece file: "
+    with pytest.raises(InputError, match=expected):
+        create_pipeline(config, found, where, base_vocabulary="", input_key="key")
+
+
+LEARNED = """
+pipeline: {name: learned, root: runs}
+task: lm
+data: {path: rows, excess_length: window}
+transform: {target_tokenizer: sentencepiece}
+"""
+
+
+@pytest.mark.parametrize("base", ["", "vocabulary"])
+def test_pieces_are_learned_once_by_what_cuts_first(base, tmp_path) -> None:
+    from pipeline.pipeline import create_pipeline
+
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows/a.jsonl").write_text('{"text": "a"}\n')
+    (tmp_path / "c.yaml").write_text(LEARNED)
+    config = load_config(tmp_path / "c.yaml")
+    line = create_pipeline(
+        config, inputs.resolve(config), paths.new_run(config), base_vocabulary=base, input_key="k"
+    )
+    nodes = {node.id: node for node in line.components}
+    assert nodes["ExampleGen"].exec_properties["base_vocabulary"] == base
+    assert ("subwords" in nodes["ExampleGen"].outputs) == (not base)
+    assert ("subwords" in nodes["VocabularyGen"].inputs) == (not base)
+    test_compiles_for_vertex(line, tmp_path)
+
+
+def test_where_nothing_is_learned_examples_do_not_depend_on_the_vocabulary(line) -> None:
+    from pipeline.pipeline import create_pipeline
+
+    folder = pathlib.Path(line.pipeline_info.pipeline_root).parents[2]
+    config = load_config(folder / "c.yaml")
+    grown = create_pipeline(
+        config, inputs.resolve(config), paths.new_run(config), base_vocabulary="v", input_key="k"
+    )
+    first, later = line.components[0], grown.components[0]
+    assert first.exec_properties == later.exec_properties
+
+
 def test_parameters_are_scalars_or_json_so_that_they_compile_for_vertex(line) -> None:
     for node in line.components:
         if node.id in OURS:
@@ -69,9 +126,9 @@ def test_every_component_of_ours_carries_the_hash_of_its_code(line) -> None:
         code_hash(*modules): modules
         for modules in [
             ("components.example_gen",),
-            ("transform", "components.example_gen"),
+            ("transform", "components.subwords", "components.example_gen"),
             ("components.example_validator",),
-            ("transform", "components.shards", "components.vocabulary_gen"),
+            ("transform", "components.shards", "components.subwords", "components.vocabulary_gen"),
             ("transform", "components.shards", "components.sequence_transform"),
             ("transform", "components.sequence_loss", "components.trainer"),
             ("components.evaluator", "components.saved_model", "components.weighted_mean"),

@@ -1,6 +1,7 @@
 """`tokenline predict` and `score`: rows as the model reads them, and one line where it refuses them."""
 
 import json
+import types
 
 import pytest
 import tensorflow as tf
@@ -8,6 +9,7 @@ import tensorflow as tf
 from components.errors import InputError
 from pipeline import use_model
 from transform.settings import CONTEXT_LENGTH, ID_LIST, Settings, Side
+from transform.weights import token_factor
 
 
 def _facts(tokenizer):
@@ -50,3 +52,54 @@ def test_a_refusal_says_why_on_one_line():
     assert found.startswith("file, rows 3 to 7: ")
     assert "convert string: a" in found
     assert "\n" not in found
+
+
+def _weighted(examples):
+    """A signature that reads the token weights as the exported one does."""
+    spec = {"text": tf.io.VarLenFeature(tf.string), "w": tf.io.VarLenFeature(tf.float32)}
+    row = tf.io.parse_example(examples, spec)
+    text = tf.RaggedTensor.from_sparse(row["text"])
+    counts = tf.strings.split(tf.strings.reduce_join(text, axis=-1)).row_lengths()
+    side = Side("text", "whitespace", 9)
+    factor = token_factor(tf.RaggedTensor.from_sparse(row["w"]), counts, side)
+    sums = tf.reduce_sum(factor, axis=-1)
+    names = ("loss_sum", "weight_sum", "token_count", "sequence_correct")
+    return dict.fromkeys(names, sums)
+
+
+def test_of_many_rows_the_one_with_a_wrong_number_of_weights_is_named(
+    tmp_path, monkeypatch, capsys
+):
+    settings = Settings("lm", Side("text", "whitespace", 9), token_weights="w")
+    facts = {"settings": json.loads(settings.to_json())}
+    signature = tf.function(_weighted, input_signature=[tf.TensorSpec([None], tf.string)])
+    model = types.SimpleNamespace(signatures={"score": signature})
+    monkeypatch.setattr(use_model, "_folder", lambda *_: "")
+    monkeypatch.setattr(use_model, "_load", lambda _: (model, facts))
+    good, bad = {"text": "a b c", "w": [1, 1, 1]}, {"text": "a b c", "w": [1, 1]}
+    file = tmp_path / "rows"
+    file.write_text("\n".join(json.dumps(row) for row in (good, good, bad)))
+    with pytest.raises(InputError) as caught:
+        use_model.score("m", "c", str(file))
+    assert str(caught.value) == (
+        f"{file}:3: column 'w': got 2 weights for 3 tokens, expected one for each"
+    )
+    file.write_text(json.dumps(good))
+    assert use_model.score("m", "c", str(file)) == 0
+    assert json.loads(capsys.readouterr().out)["weight_sum"] == 9.0
+
+
+def test_tags_are_as_many_as_tokens():
+    sides = Side("tags", "pretokenized", 9), Side("tokens", "pretokenized", 9)
+    facts = json.loads(Settings("tagging", *sides).to_json())
+    row = json.dumps({"tokens": ["a", "b"], "tags": ["X"]})
+    with pytest.raises(InputError) as caught:
+        use_model._example(row, facts, "rows:1")
+    assert str(caught.value) == (
+        "rows:1: column 'tags': got 1 tags for 2 tokens, expected one for each"
+    )
+
+
+def test_json_with_a_control_character_is_refused_in_one_sentence():
+    with pytest.raises(InputError, match=r"got invalid JSON \(Invalid control character: line 1"):
+        use_model._example('{"text": "a\x01"}', _facts("whitespace"), "rows:1")

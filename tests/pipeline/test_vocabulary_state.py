@@ -5,11 +5,12 @@ import pathlib
 
 import pytest
 
+from components.errors import InputError
 from pipeline import vocabulary_state
 from pipeline.config import load_config
 from pipeline.inputs import RunInputs
 from pipeline.store import MadeVocabulary
-from pipeline.vocabulary_state import base_vocabulary, input_key
+from pipeline.vocabulary_state import base_vocabulary, check_intact, input_key
 from transform.vocabulary import Vocabularies, Vocabulary
 
 INPUTS = RunInputs((1,), {"input_base": "rows", "fingerprint": "f1"})
@@ -117,3 +118,44 @@ def test_the_key_is_indifferent_to_training(config):
 def test_a_made_vocabulary_is_read_back_from_where_it_is(make):
     made = make("first", 2, "k1")
     assert pathlib.Path(base_vocabulary([made], "k2", "i"), "target.jsonl").exists()
+
+
+def _edit(made, name, old, new):
+    path = pathlib.Path(made.uri, name)
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "reason"),
+    [
+        ("target.jsonl", '"token": "1"', '"token": "x"', "permuted, truncated or edited"),
+        ("target.jsonl", '"id": 5', '"id": 6', "permuted, truncated or edited"),
+        ("vocabulary.json", '"hash"', '"hush"', "the vocabulary cannot be read"),
+        ("vocabulary.json", "{", "", "the vocabulary cannot be read"),
+    ],
+)
+def test_an_edited_vocabulary_is_refused_where_it_is_extended_or_cached(
+    make, name, old, new, reason
+):
+    first = make("first", 3, "k1")
+    second = make("second", 5, "k2", base=first.uri)
+    check_intact([first, second], "k2", first.uri)
+    for edited in (second, first):
+        _edit(edited, name, old, new)
+        with pytest.raises(InputError, match=reason) as caught:
+            check_intact([first, second], "k2", first.uri)
+        assert edited.uri in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_an_edited_vocabulary_that_the_run_does_not_use_stops_nothing(make):
+    first, other = make("first", 3, "k1"), make("other", 3, "k9", base="elsewhere")
+    _edit(other, "target.jsonl", '"token": "1"', '"token": "x"')
+    check_intact([first, other], "k1", "")
+
+
+def test_a_vocabulary_whose_hash_was_edited_too_is_not_the_one_that_was_made(make):
+    made = dataclasses.replace(make("first", 3, "k1"), digest="0" * 64)
+    with pytest.raises(InputError, match="expected 000000000000 as it was made: it was edited"):
+        check_intact([made], "k1", "")

@@ -14,6 +14,7 @@ from components.errors import InputError
 from components.example_gen.component import ExampleGen
 from components.example_gen.executor import Executor
 from components.example_gen.files import fingerprint, input_files
+from components.example_gen.places import Places
 from transform.settings import Settings, Side
 
 
@@ -81,6 +82,50 @@ def test_writes_what_tfx_reads_and_accounts_for_every_row(run):
 
     again, _ = run(name="again", max_bad_rows=1)
     assert _digests(again) == first
+
+
+def _rows_and_places(tmp_path, report, name="out"):
+    """The text of each row written, and where the report says that it is from."""
+    files = tuple(file["path"] for file in report["files"])
+    for shard in report["shards"]:
+        path = tmp_path / name / "examples" / shard["name"]
+        places = Places(str(tmp_path / name / "r" / shard["lines"]), files)
+        found = places.of(range(shard["rows"]), of_all=shard["rows"])
+        for row, record in enumerate(tf.data.TFRecordDataset(str(path), "GZIP")):
+            feature = tf.train.Example.FromString(record.numpy()).features.feature["text"]
+            yield feature.bytes_list.value[0].decode(), found[row]
+
+
+def test_each_row_keeps_its_place_over_files_spans_and_bad_rows(run, tmp_path):
+    for span, names in {2: "ab", 10: "c"}.items():
+        (tmp_path / f"data/span-{span}").mkdir()
+        for name in names:
+            # Two lines for each row, as the text has a line break; and now and then a bad row.
+            rows = [f'"{span}{name}\n{n}"\n' if n % 7 else '""\n' for n in range(40)]
+            path = tmp_path / f"data/span-{span}/{name}.csv"
+            path.write_text("text\n" + "".join(rows))
+    options = {"format": "csv", "max_bad_rows": 99, "spans": "[2, 10]"}
+    _, report = run(input_base="data/span-{SPAN}", **options)
+    lines = {n: 2 + sum(2 if m % 7 else 1 for m in range(n)) for n in range(40)}
+    expected = {
+        f"{span}{name}\n{n}": f"data/span-{span}/{name}.csv:{lines[n]}"
+        for span, name in ((2, "a"), (2, "b"), (10, "c"))
+        for n in range(40)
+        if n % 7
+    }
+    assert dict(_rows_and_places(tmp_path, report)) == expected
+
+
+def test_a_window_has_the_line_of_its_row(run, tmp_path):
+    _write("a.jsonl", [{"text": f"{n} b c d"} if n % 2 else {"text": f"{n}"} for n in range(30)])
+    side = Side("text", "whitespace", max_length=3)
+    sequences = {"policy": "window", "settings": Settings("lm", side).to_json()}
+    _, report = run(sequences=json.dumps(sequences | {"window": {"stride": 2}}))
+    found = list(_rows_and_places(tmp_path, report))
+    starts = {place: text for text, place in found if text != "c d"}
+    assert starts == {f"data/a.jsonl:{n + 1}": f"{n} b" if n % 2 else f"{n}" for n in range(30)}
+    rests = sorted(int(place.split(":")[1]) for text, place in found if text == "c d")
+    assert rests == [n + 1 for n in range(30) if n % 2]
 
 
 def test_all_bad_rows_are_told_at_once_sorted_and_nothing_is_left(run, tmp_path):

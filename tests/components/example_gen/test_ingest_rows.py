@@ -201,6 +201,11 @@ def test_csv_files_may_order_their_columns_differently(tmp_path, make_request):
 JSON_BAD_ROWS = {
     # name: (line, columns, part of the reason)
     "invalid JSON": (b'{"text": "a"', {"text": "text"}, "got invalid JSON (Expecting ',' delim"),
+    "tab in text": (
+        b'{"text": "a\tb"}',
+        {"text": "text"},
+        "Invalid control character at character",
+    ),
     "list": (b'["a"]', {"text": "text"}, "got a list of 1, expected a JSON object"),
     "number": (b"3", {"text": "text"}, "got the integer 3, expected a JSON object"),
     "duplicate key": (b'{"text": "a", "text": "b"}', {"text": "text"}, "the key 'text' more than"),

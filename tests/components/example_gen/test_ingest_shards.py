@@ -172,6 +172,7 @@ def test_units_keep_files_and_spans_apart():
         ["3"],
         ["4"],
     ]
+    assert [unit.first_file for unit in units] == [0, 2, 3, 4]
 
 
 def test_features_have_their_types_and_missing_values_no_kind(tmp_path, make_request):

@@ -151,11 +151,11 @@ def wordpiece(tmp_path_factory):
     return str(path)
 
 
-def sentencepiece_model(folder, **options):
+def sentencepiece_model(folder, size=28, **options):
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(["playing the games", "played the game", "the plays"] * 20),
-        model_writer=model, vocab_size=28, model_type="unigram", num_threads=1,
+        model_writer=model, vocab_size=size, model_type="unigram", num_threads=1,
         hard_vocab_limit=False, **options,
     )  # fmt: skip
     path = folder / "pieces.model"
@@ -204,6 +204,33 @@ def test_sentencepieces_are_those_of_the_whole_text(prefix, tmp_path, tmp_path_f
     found = scored_tokens(windows_in(records["train"]), side)
     assert whole is None or found == [piece.encode() for piece in whole]
     assert b"".join(found).count("\u2581game".encode()) >= 4
+
+
+@pytest.mark.parametrize("over", ["row", "file"])
+def test_a_word_longer_than_a_window_is_cut_between_its_pieces(over, tmp_path, tmp_path_factory):
+    """Text without spaces, and characters that are bytes: no more than a window, none cut in two."""
+    path = sentencepiece_model(
+        tmp_path_factory.mktemp("model"),
+        add_dummy_prefix=False,
+        remove_extra_whitespaces=False,
+        normalization_rule_name="identity",
+        byte_fallback=True,
+        user_defined_symbols=["<sep>"],
+        size=300,
+    )
+    texts = ["the playingthegames\u6f22\u5b57\U0001f600playedthe<sep>plays the " * 2, "games" * 5]
+    side = side_of("sentencepiece", 5, subwords=path)
+    model = sentencepiece.SentencePieceProcessor(model_file=path)
+    write(tmp_path, texts)
+    split = {"train": "*"}
+    request = parse_request(parameters(tmp_path, side, stride=3, over=over, split=split))
+    records, _ = ingested(request)
+    found = windows_in(records["train"])
+    joined = texts if over == "row" else ["".join(f" {text}" for text in texts)]
+    whole = [piece.encode() for text in joined for piece in model.encode(text, out_type=str)]
+    assert scored_tokens(found, side) == whole
+    assert all(len(tokens_of(text, side)) <= 5 for text, _, _ in found)
+    assert all(text.decode() for text, _, _ in found)
 
 
 def tokens_of(value, side):
@@ -478,11 +505,7 @@ ERRORS = {
     "shares": ({"over": "file"}, "data.split: got shares, expected a file pattern for each"),
     "two sides": (
         {"source": WORDS_SIDE},
-        "data.excess_length: got window, expected another policy: windows cut one column",
-    ),
-    "aligned lists": (
-        {"aligned": [["b", "c"]], "columns": {"text": "text", "b": "id_list", "c": "id_list"}},
-        "data.excess_length: got window, expected another policy: windows cut one column",
+        "data.excess_length: got window, expected another policy: windows cut one side",
     ),
 }
 

@@ -6,13 +6,14 @@ import tensorflow as tf
 
 from components.example_gen import shards
 from components.example_gen.columns import parse_columns
+from components.example_gen.places import Places
 from components.example_gen.records import frames
 
 
 def write(folder, examples, **options):
     writer = shards.ShardWriter(str(folder), unit=3, span=7, **options)
-    for split, example in examples:
-        writer.write(split, example)
+    for line, (split, example) in enumerate(examples, 1):
+        writer.write(split, example, file=2, line=line)
     writer.close()
     return writer.parts
 
@@ -26,16 +27,24 @@ def test_shards_double_in_size_after_64_of_a_size(tmp_path):
 
 def test_each_split_has_its_own_shards_in_order(tmp_path):
     examples = [("eval" if n % 3 == 0 else "train", b"%02d" % n) for n in range(30)]
-    found = {}
+    found, lines = {}, []
     for split, parts in write(tmp_path, examples, shard_bytes=8).items():
         assert [part.rows for part in parts][:-1] == [4] * (len(parts) - 1)
         for part in parts:
             with gzip.open(tmp_path / part.name) as stream:
                 found.setdefault(split, []).extend(frames(stream))
+            places = Places(str(tmp_path / part.lines), ("a", "b", "c"))
+            lines += places.of(range(part.rows), of_all=part.rows).values()
     assert found == {
         name: [example for split, example in examples if split == name]
         for name in ("train", "eval")
     }
+    assert lines == [
+        f"c:{line}"
+        for name in ("eval", "train")
+        for line, (split, _) in enumerate(examples, 1)
+        if split == name
+    ]
 
 
 def test_200_000_sentences_are_several_shards():

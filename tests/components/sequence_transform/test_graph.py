@@ -10,7 +10,7 @@ import tensorflow_transform as tft
 from tensorflow_transform.tf_metadata import schema_utils
 
 from components.sequence_transform import graph
-from components.vocabulary_gen import subwords
+from components.subwords import learning
 from transform import preprocessing
 from transform.settings import SUBWORDS, Settings, Side, subword_file
 from transform.vocabulary import Vocabularies, Vocabulary
@@ -60,10 +60,10 @@ def test_tables_travel_with_the_graph(tmp_path, default: int) -> None:
 @pytest.mark.parametrize("tokenizer", SUBWORDS)
 def test_subwords_travel_with_the_graph(tmp_path, tokenizer: str) -> None:
     side = Side("words", tokenizer, 12)
-    content = subwords.learn(Counter({b"low": 5, b"lower": 3, b"new": 4, b"newer": 2}), side, 310)
+    content = learning.learn(Counter({b"low": 5, b"lower": 3, b"new": 4, b"newer": 2}), side, 310)
     settings = Settings("lm", side)
     name = subword_file("target", side)
-    pieces = tuple(subwords.pieces(content, side))
+    pieces = tuple(learning.pieces(content, side))
     target = Vocabulary(pieces, subword_file=name, subwords=content)
     vocabularies = Vocabularies({"target": target}, settings.token_identity())
     vocabularies.write(str(tmp_path / "vocabulary"))

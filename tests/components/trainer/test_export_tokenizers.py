@@ -15,6 +15,7 @@ from tensorflow_transform import impl_helper
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
 
 from components import saved_model
+from components.subwords import learning
 from components.trainer import export, training
 from components.trainer.models import build_model
 from components.trainer.request import (
@@ -24,7 +25,6 @@ from components.trainer.request import (
     TrainOptions,
     TrainRequest,
 )
-from components.vocabulary_gen import subwords
 from transform import preprocessing, tokenizers
 from transform.settings import (
     ID_LIST,
@@ -54,8 +54,8 @@ def _vocabulary(name: str, settings: Settings) -> Vocabulary:
     if side.tokenizer not in SUBWORDS:
         return Vocabulary.of_ids(10, settings.special)
     counts = Counter(space + word.encode() for word in WORDS for space in (b"", b" "))
-    content = subwords.learn(counts, side, 320)
-    pieces = tuple(subwords.pieces(content, side))
+    content = learning.learn(counts, side, 320)
+    pieces = tuple(learning.pieces(content, side))
     return Vocabulary(pieces, subword_file=subword_file(name, side), subwords=content)
 
 

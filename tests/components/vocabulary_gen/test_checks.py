@@ -7,6 +7,7 @@ import pytest
 
 from components.errors import InputError
 from components.vocabulary_gen import checks
+from components.vocabulary_gen.tally import SideLedger, Tally
 from transform.settings import Settings, Side
 from transform.vocabulary import Vocabularies, Vocabulary
 
@@ -28,10 +29,10 @@ def _row(**changes):
     return row | changes
 
 
-def _check(splits, *, train=None, settings=LM, lost=1.0, oov=1.0):
+def _check(splits, *, train=None, ledger=None, settings=LM, lost=1.0, oov=1.0):
     checks.check(
         {"splits": splits},
-        train or {"target": Counter()},
+        Tally(train or {"target": Counter()}, ledger or {}),
         settings,
         max_lost_tokens=lost,
         max_oov_rate=oov,
@@ -94,27 +95,98 @@ def test_a_class_that_is_never_seen():
     _check({}, train=train, settings=settings)
 
 
+@pytest.mark.parametrize("before", [0.0, 1.0])
+def test_a_region_that_never_starts(before):
+    regions = (("<a>", 1.0), ("<zz>", 2.0))
+    settings = dataclasses.replace(LM, regions=regions, region_before=before)
+    train = {"target": Counter({b"x": 3, b"<a>": 3})}
+    assert _said({}, train=train, settings=settings) == [
+        "transform.regions: got '<zz>', which is no token of the 'text' column in the training "
+        "split; expected a marker that is one"
+    ]
+    train["target"][b"<zz>"] = 1
+    _check({}, train=train, settings=settings)
+
+
+def test_a_training_split_in_which_only_eos_counts():
+    found = {"target": SideLedger(trained=1000, trained_ends=1000)}
+    assert _said({}, ledger=found) == [
+        "train split: no token of the 'text' column but the 1,000 eos has a weight above 0: "
+        "nothing to train on"
+    ]
+    _check({}, ledger={"target": SideLedger(trained=1001, trained_ends=1000)})
+    _check({}, ledger={"target": SideLedger()})  # the ledger of the split says that
+
+
+def _counts(of, number, times=1):
+    return Counter({b"%s%d" % (of, n): times for n in range(number)})
+
+
 @pytest.mark.parametrize(
-    ("tags", "tokens", "stops"), [(201, 200, True), (201, 201, False), (200, 5, False)]
+    ("tags", "tokens"),
+    [
+        (_counts(b"w", 201, times=9), _counts(b"t", 200)),
+        (_counts(b"w", 20), _counts(b"t", 17, times=9)),
+        (_counts(b"w", 10) + _counts(b"v", 10, times=9), _counts(b"t", 2)),
+    ],
+    ids=["a vocabulary", "rare words", "half of them rare"],
 )
-def test_swapped_columns_of_tagging(tags, tokens, stops):
-    train = {
-        "target": Counter({b"t%d" % n: 1 for n in range(tags)}),
-        "source": Counter({b"s%d" % n: 1 for n in range(tokens)}),
-    }
-    if stops:
-        assert _said({}, train=train, settings=TAGGING) == [
-            "data.columns: got 201 different tags in 'tags' for 200 different tokens in 'tokens', "
-            "expected fewer tags than tokens: are the columns swapped?"
-        ]
-    else:
-        _check({}, train=train, settings=TAGGING)
-    pair = dataclasses.replace(TAGGING, task="seq2seq")
-    _check({}, train=train, settings=pair)  # more target than source words is no fault
+def test_swapped_columns_of_tagging(tags, tokens):
+    (line,) = _said({}, train={"target": tags, "source": tokens}, settings=TAGGING)
+    once = sum(count == 1 for count in tags.values())
+    assert line == (
+        f"data.columns: got {len(tags)} different tags in 'tags' ({once} of them only once) for "
+        f"{len(tokens)} different tokens in 'tokens', expected fewer tags than tokens: are the "
+        "columns swapped?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("tags", "tokens"),
+    [
+        (_counts(b"t", 201), _counts(b"w", 201)),
+        (_counts(b"t", 19), _counts(b"w", 2)),
+        (_counts(b"t", 9) + _counts(b"u", 11, times=2), _counts(b"w", 2)),
+        (_counts(b"t", 200, times=2), _counts(b"w", 26, times=9)),
+    ],
+    ids=["as many words", "a handful of rows", "most tags repeat", "letters to sounds"],
+)
+def test_tags_that_are_tags(tags, tokens):
+    _check({}, train={"target": tags, "source": tokens}, settings=TAGGING)
+
+
+def test_a_translation_may_have_more_words_than_its_source():
+    train = {"target": _counts(b"w", 900), "source": _counts(b"v", 2)}
+    _check({}, train=train, settings=dataclasses.replace(TAGGING, task="seq2seq"))
 
 
 def test_a_vocabulary_without_a_token():
     some, none = Vocabulary((b"a",)), Vocabulary(())
-    checks.check_vocabulary(Vocabularies({"source": some, "target": some}, "i"))
-    with pytest.raises(InputError, match="of the target side holds no token"):
-        checks.check_vocabulary(Vocabularies({"source": some, "target": none}, "i"))
+    train = {"source": Counter({b"a": 1}), "target": Counter({b"a": 1})}
+    checks.check_vocabulary(Vocabularies({"source": some, "target": some}, "i"), train, TAGGING)
+    with pytest.raises(InputError) as caught:
+        checks.check_vocabulary(Vocabularies({"source": some, "target": none}, "i"), train, TAGGING)
+    assert str(caught.value) == (
+        "the vocabulary of the target side holds no token: "
+        "data.vocab_size is too small or data.min_frequency too large"
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        (
+            Side("text", "regex", 8, pattern="Q+"),
+            "transform.target_pattern 'Q+' matches nothing in column 'text'",
+        ),
+        (
+            Side("text", "whitespace", 8),
+            "the training split has no token in column 'text' (whitespace)",
+        ),
+    ],
+)
+def test_a_tokenizer_that_finds_nothing(target, reason):
+    made = Vocabularies({"target": Vocabulary(())}, "i")
+    with pytest.raises(InputError) as caught:
+        checks.check_vocabulary(made, {"target": Counter()}, Settings("lm", target))
+    assert str(caught.value) == f"the vocabulary of the target side holds no token: {reason}"

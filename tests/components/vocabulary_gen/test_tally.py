@@ -10,15 +10,15 @@ import tensorflow as tf
 from hypothesis import strategies as st
 
 from components.vocabulary_gen.measure import Measure
+from components.vocabulary_gen.problems import SHOWN, Problem
 from components.vocabulary_gen.tally import (
-    SHOWN_PROBLEMS,
     SideLedger,
     Tally,
     count,
     count_batch,
     total,
 )
-from transform.settings import Settings, Side
+from transform.settings import Settings, Side, SpecialIds
 
 SETTINGS = Settings(
     "seq2seq",
@@ -115,6 +115,7 @@ def _by_hand(rows, side):
         found.ends += eos
         found.eos_and_bos += eos + bos
         found.trained += sum(weight > 0 for weight in kept)
+        found.trained_ends += eos * (scale > 0)
         found.zero_weight += sum(weight == 0 for weight in kept)
         weight_sum += sum(kept)
     return found, weight_sum
@@ -157,20 +158,27 @@ def test_the_total_of_any_split_is_the_count_of_the_whole(data, rows):
 
 
 @hypothesis.settings(max_examples=20, deadline=None)
-@hypothesis.given(data=st.data(), rows=st.lists(_bad_row(), min_size=1, max_size=6))
-def test_problems_do_not_depend_on_the_split(data, rows):
-    parts = data.draw(_split(rows))
-    found, whole = total(_count(part) for part in parts), _count(rows)
-    assert (found.problems, found.problem_count) == (whole.problems, whole.problem_count)
-
-
-def test_more_problems_than_are_shown_do_not_depend_on_the_split_either():
-    rows = [Row([b"a"], [b"%02d" % n], example_weight=-1.0) for n in reversed(range(30))]
+@hypothesis.given(rows=st.lists(_bad_row(), min_size=1, max_size=6), data=st.data())
+def test_problems_keep_their_rows_whatever_the_batches(data, rows):
+    cut = data.draw(st.integers(0, len(rows)))
+    found = total([_count(rows[cut:]).after(cut), _count(rows[:cut])])
     whole = _count(rows)
-    assert len(whole.problems) == SHOWN_PROBLEMS
+    assert (found.problems, found.problem_count) == (whole.problems, whole.problem_count)
+    assert all(each.text == _start(rows[each.row]) for each in whole.problems)
+
+
+def _start(row):
+    return b" ".join(row.source).decode("utf-8", "replace")
+
+
+def test_of_more_problems_than_are_shown_the_first_are_kept():
+    bad = [Row([b"a"], [b"%02d" % n], example_weight=-1.0) for n in range(30)]
+    rows = [row for each in bad for row in (Row([b"a"]), each)]
+    whole = _count(rows)
+    assert [each.row for each in whole.problems] == list(range(1, 2 * SHOWN, 2))
+    assert [each.text for each in whole.problems] == [f"{n:02}" for n in range(SHOWN)]
     assert whole.problem_count == 30
-    assert "'00'" in whole.problems[0]
-    assert total([_count(rows[:7]), _count(rows[7:])]).problems == whole.problems
+    assert total([_count(rows[:7]), _count(rows[7:]).after(7)]).problems == whole.problems
 
 
 @hypothesis.given(
@@ -186,7 +194,7 @@ def test_more_problems_than_are_shown_do_not_depend_on_the_split_either():
                 st.builds(SideLedger, *[st.integers(0, 9)] * 9),
             ),
             st.dictionaries(st.sampled_from(["loss_weights", "token"]), st.integers(0, 9)),
-            st.lists(st.text(max_size=3), max_size=3),
+            st.lists(st.builds(Problem, st.integers(0, 9), st.text(), st.text()), max_size=3),
             st.integers(0, 9),
         ),
         max_size=4,
@@ -219,40 +227,51 @@ def test_characters_are_counted_of_the_tokens_that_are_kept():
 
 
 @pytest.mark.parametrize(
-    ("row", "expected"),
+    ("row", "reason", "text"),
     [
         (
             Row([b"a", b"b"], [b"the", b"text"], [1.0]),
-            "row 'the text': column 'token_weight': got 1 weights for 2 tokens, expected one for each",
+            "column 'token_weight': got 1 weights for 2 tokens, expected one for each",
+            "the text",
         ),
         (
             Row([b"a"], [b"t"], [-0.5]),
-            "row 't': column 'token_weight': got the weight -0.5, expected a finite number >= 0",
+            "column 'token_weight': got the weight -0.5, expected a finite number >= 0",
+            "t",
         ),
         (
             Row([b"a"], [b"t"], None, float("nan")),
-            "row 't': column 'example_weight': got the weight nan, expected a finite number >= 0",
+            "column 'example_weight': got the weight nan, expected a finite number >= 0",
+            "t",
+        ),
+        (
+            Row([b"a", b"b"], [b"t"], [1.0, 1e20], 1e20),
+            "column 'token_weight' times 'example_weight': got a weight above 1e+30, expected less: "
+            "sums of such weights overflow",
+            "t",
         ),
         (
             Row([b"a"], [b"t"], None, float("inf")),
-            "row 't': column 'example_weight': got the weight inf, expected a finite number >= 0",
+            "column 'example_weight': got the weight inf, expected a finite number >= 0",
+            "t",
         ),
         (
             Row([b"a"] * 4, [b"t" * 41]),
-            f"row '{'t' * 39}…': column 'target': got 4 tokens, expected at most 3 "
-            "(data.excess_length: raise)",
+            "column 'target': got 4 tokens, expected at most 3 (data.excess_length: raise)",
+            "t" * 39 + "…",
         ),
         (
             Row([b"a"], [b"t"] * 4),
-            "row 't t t t': column 'source': got 4 tokens, expected at most 3 (data.excess_length: raise)",
+            "column 'source': got 4 tokens, expected at most 3 (data.excess_length: raise)",
+            "t t t t",
         ),
     ],
-    ids=["number of weights", "negative", "nan", "infinite", "long target", "long source"],
+    ids=["number", "negative", "nan", "heavy", "infinite", "long target", "long source"],
 )
-def test_a_bad_row_is_named(row, expected):
+def test_a_bad_row_is_named(row, reason, text):
     good = Row([b"a"], [b"fine"], [1.0], 1.0)
     tally = _count([good, row, good], LEAVES_ROOM)
-    assert tally.problems == [expected]
+    assert tally.problems == [Problem(1, reason, text)]
     assert tally.problem_count == 1
 
 
@@ -293,6 +312,7 @@ def test_context_has_no_weight_and_only_the_last_window_ends():
         ends=1,
         eos_and_bos=1,
         trained=8,  # a to g and eos, each once
+        trained_ends=1,
         zero_weight=4,
         context=4,
     )
@@ -320,11 +340,12 @@ def test_a_row_whose_weighted_region_is_cut_off_is_named(text, options, lost):
     assert tally.problem_count == int(lost)
     if lost:
         found, room = len(text.split()), 2 if "prepend_bos" in options else 3
-        assert tally.problems == [
-            f"row {text.decode()!r}: column 'text': got {found} tokens, and trimming to {room} cuts "
-            "off every token whose region has a weight above 0; expected one to be left "
+        reason = (
+            f"column 'text': got {found} tokens, and trimming to {room} cuts off every token whose "
+            "region has a weight above 0; expected one to be left "
             "(data.max_target_length, data.truncate)"
-        ]
+        )
+        assert tally.problems == [Problem(0, reason, text.decode())]
 
 
 def test_what_each_factor_adds_up_to_over_the_trained_positions():
@@ -358,3 +379,46 @@ def test_rows_with_the_same_texts_have_the_same_fingerprint():
     first, again, *others = _prints([row.serialized() for row in rows], SETTINGS)
     assert first == again
     assert len({first, *others}) == 5
+
+
+def _ids(rows):
+    examples = [tf.train.Example() for _ in rows]
+    for example, row in zip(examples, rows, strict=True):
+        example.features.feature["ids"].int64_list.value.extend(row)
+    return [example.SerializeToString() for example in examples]
+
+
+OUTSIDE = "expected one from 0 to 6"
+PADDED = "which is data.pad_id; expected sequences without padding, or another pad_id"
+
+
+def _id_problems(rows, special, **changes):
+    settings = Settings("lm", Side("ids", "ids", 9), special=special, **changes)
+    return count(_ids(rows), settings, vocab_size=7).problems
+
+
+def test_ids_outside_the_vocabulary_are_named():
+    found = _id_problems([[4], [4, 7, -1], [], [-1, 7]], SpecialIds())
+    assert found == [
+        Problem(1, f"column 'ids', item 2: got the id 7, {OUTSIDE}", "4 7 -1"),
+        Problem(3, f"column 'ids', item 1: got the id -1, {OUTSIDE}", "-1 7"),
+    ]
+
+
+def test_padding_among_the_ids_is_named_unless_it_is_the_end():
+    rows = [[4, 5, 6], [4, 5, 0, 0], [5, 1, 2, 3], [4, 6, 7, 0]]
+    assert _id_problems(rows, SpecialIds()) == [
+        Problem(1, f"column 'ids', item 3: got the id 0, {PADDED}", "4 5 0 0"),
+        Problem(3, f"column 'ids', item 3: got the id 7, {OUTSIDE}", "4 6 7 0"),
+        Problem(3, f"column 'ids', item 4: got the id 0, {PADDED}", "4 6 7 0"),
+    ]
+    assert [each.row for each in _id_problems(rows, SpecialIds(pad=5))] == [0, 1, 2, 3]
+    ended = SpecialIds(pad=6, unk=1, bos=2, eos=6)
+    assert [each.reason for each in _id_problems(rows, ended)] == [
+        f"column 'ids', item 3: got the id 7, {OUTSIDE}"
+    ]
+
+
+def test_an_item_of_a_window_has_no_number_of_its_own():
+    (found,) = _id_problems([[4, 0]], SpecialIds(), excess_length="window")
+    assert found.reason == f"column 'ids': got the id 0, {PADDED}"

@@ -10,8 +10,10 @@ from tfx.types import artifact_utils, standard_artifacts
 from components import shards
 from components.artifacts import IngestReport, TokenLedger, Vocabulary
 from components.errors import InputError
+from components.example_gen.places import PlaceWriter
 from components.vocabulary_gen import counting, spec
 from components.vocabulary_gen.executor import Executor
+from components.vocabulary_gen.problems import Problem
 from transform.settings import Settings, Side
 from transform.vocabulary import Vocabularies
 
@@ -41,7 +43,7 @@ def _write_split(folder, rows, shards):
 def _report_artifact(folder, report):
     artifact = IngestReport()
     artifact.uri = str(folder)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").write_text(json.dumps(report))
     return artifact
 
@@ -151,6 +153,76 @@ def test_more_bad_rows_than_are_shown_are_counted(run):
     assert lines[-1] == "25 problems in all"
 
 
+def _reported(report_folder, places, splits=("train",)):
+    """ExampleGen's report of shards of these places [(file, line)], by split and shard."""
+    shards = []
+    for split in splits:
+        for number, of_shard in enumerate(places):
+            lines = f"lines/Split-{split}/data-{number}.gz"
+            (report_folder / lines).parent.mkdir(parents=True, exist_ok=True)
+            writer = PlaceWriter(str(report_folder / lines))
+            for file, line in of_shard:
+                writer.add(file, line)
+            writer.close()
+            name = f"Split-{split}/data-{number}.gz"
+            shards.append(
+                {"name": name, "span": number, "rows": len(of_shard), "lines": lines},
+            )
+    paths = ["data/span-2/a.csv", "data/span-10/b.csv"]
+    return {"shards": shards, "files": [{"path": path} for path in paths]}
+
+
+def test_a_bad_row_is_named_by_the_file_and_line_that_it_is_from(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(counting, "_ROWS", 2)
+    places = [[(0, 2), (0, 5), (1, 2)], [(1, 9), (1, 10), (1, 700)]]
+    report = _reported(tmp_path / "out" / "report", places, ("train", "eval"))
+    # Rows go to the two shards in turn.
+    train = [("a", 1.0), ("b", -2.0), ("c", -3.0), ("d", 1.0), ("e", -5.0), ("f", -6.0)]
+    with pytest.raises(InputError) as caught:
+        run({"train": train, "eval": [("a", -1.0), *train[1:]]}, report=report)
+    wanted = "expected a finite number >= 0"
+    train_lines = [
+        f"data/span-2/a.csv:5: column 'w': got the weight -3, {wanted}",
+        f"data/span-10/b.csv:2: column 'w': got the weight -5, {wanted}",
+        f"data/span-10/b.csv:9: column 'w': got the weight -2, {wanted}",
+        f"data/span-10/b.csv:700: column 'w': got the weight -6, {wanted}",
+    ]
+    first = f"data/span-2/a.csv:2: column 'w': got the weight -1, {wanted}"
+    assert str(caught.value).splitlines() == [*train_lines, first, *train_lines]
+
+
+def test_the_places_of_another_number_of_rows_are_refused(run, tmp_path):
+    report = _reported(tmp_path / "out" / "report", [[(0, 2), (0, 5), (1, 2)]])
+    report["shards"][0]["rows"] = 2
+    with pytest.raises(AssertionError, match=r"lines/Split-train/data-0\.gz: got the lines of 3 "):
+        run({"train": [("a", 1.0), ("b", -2.0)]}, report=report, shards=1)
+
+
+def test_only_the_first_of_many_problems_are_looked_up(run, tmp_path):
+    places = [[(0, n) for n in range(1, 14)], [(1, n) for n in range(1, 13)]]
+    report = _reported(tmp_path / "out" / "report", places)
+    with pytest.raises(InputError) as caught:
+        run({"train": [("x", -1.0)] * 25}, report=report)
+    lines = str(caught.value).splitlines()
+    assert [line.split(": ")[0] for line in lines[:20]] == [
+        *(f"data/span-2/a.csv:{n}" for n in range(1, 14)),
+        *(f"data/span-10/b.csv:{n}" for n in range(1, 8)),
+    ]
+    assert lines[20:] == ["25 problems in all"]
+
+
+def test_windows_of_one_row_have_one_line(run, tmp_path):
+    report = _reported(tmp_path / "out" / "report", [[(0, 3), (0, 3), (0, 4)]])
+    with pytest.raises(InputError) as caught:
+        run({"train": [("x", -1.0)] * 3}, report=report, shards=1)
+    wanted = "column 'w': got the weight -1, expected a finite number >= 0"
+    assert str(caught.value).splitlines() == [
+        f"data/span-2/a.csv:3: {wanted}",
+        f"data/span-2/a.csv:4: {wanted}",
+        "3 problems in all",
+    ]
+
+
 def test_too_much_trimming_stops_the_run_before_anything_is_written(run, tmp_path):
     with pytest.raises(InputError, match=r"loses 2 of 5 target tokens \(40.0%\)"):
         run({"train": [("a b c d", 1.0)]}, **{spec.MAX_LOST_TOKENS: 0.3})
@@ -222,5 +294,5 @@ def test_ids_outside_the_vocabulary_are_named(tmp_path):
     counting.count_shard(str(path), settings=settings, vocab_size=7, folder=str(tmp_path))
     shard = counting.Shard("train", "", str(path))
     assert counting.Results(str(tmp_path)).tally(shard).problems == [
-        "row '4 7 -1': column 'text': got the id 7, expected one from 0 to 6"
+        Problem(0, "column 'text', item 2: got the id 7, expected one from 0 to 6", "4 7 -1")
     ]

@@ -4,22 +4,28 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import tensorflow as tf
 
 from components import progress
 from components.errors import InputError
-from components.vocabulary_gen import subwords
-from components.vocabulary_gen.growth import Subwords
+from components.subwords import learning
 from transform.settings import SUBWORDS, Settings, Side, subword_file
 from transform.vocabulary import Vocabularies, Vocabulary
 
 
+@dataclass(frozen=True)
+class Subwords:
+    """What cuts a side's text: the content of its file, and its pieces in the file's order."""
+
+    content: bytes
+    pieces: tuple[bytes, ...]
+
+
 def unlearned(settings: Settings, base: Vocabularies | None) -> tuple[str, ...]:
     """The sides whose subwords no file gives."""
-    if base:
-        return ()
-    return tuple(name for name, side in _cut_sides(settings).items() if not side.subwords)
+    return () if base else settings.unlearned
 
 
 def subwords_of(
@@ -46,14 +52,14 @@ def subwords_of(
     found = {}
     learned = b""
     for name, side in _cut_sides(settings).items():
-        given = subwords.check_given(side.subwords, side) if side.subwords else b""
+        given = learning.check_given(side.subwords, side) if side.subwords else b""
         if base:
             found[name] = _same(name, given, base[name].subwords)
         elif given:
             found[name] = given
         else:
             if not (learned and settings.share_vocabulary):  # sides that share have the same words
-                learned = _learned(words[name], side, settings, vocab_size)
+                learned = _learned(words.get(name, Counter()), side, settings, vocab_size)
             found[name] = learned
     if settings.share_vocabulary and len(set(found.values())) > 1:
         raise InputError(
@@ -61,7 +67,7 @@ def subwords_of(
             f"({_short(found['source'])}) and targets ({_short(found['target'])}), expected the same"
         )
     return {
-        name: Subwords(content, tuple(subwords.pieces(content, settings.sides[name])))
+        name: Subwords(content, tuple(learning.pieces(content, settings.sides[name])))
         for name, content in found.items()
     }
 
@@ -90,11 +96,11 @@ def _same(name: str, given: bytes, earlier: bytes) -> bytes:
 
 
 def _learned(words: Counter, side: Side, settings: Settings, vocab_size: int) -> bytes:
-    room = vocab_size - Vocabulary((), settings.special, settings.oov_buckets).size
+    reserved = Vocabulary((), settings.special, settings.oov_buckets).size
     progress.update(f"learning {side.tokenizer} for {side.column!r} from {len(words):,} words")
     # A marker that were cut into pieces would start no region.
     markers = [marker for marker, _ in settings.regions]
-    return subwords.learn(words, side, room, markers)
+    return learning.learn(words, side, vocab_size - reserved, markers, reserved=reserved)
 
 
 def _short(content: bytes) -> str:

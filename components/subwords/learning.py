@@ -1,7 +1,7 @@
 """The pieces of a `wordpiece` or `sentencepiece` side: learned from counted words, or given as a file.
 
-`words` says what a word is. The file is made once: a vocabulary that extends another keeps its file, as
-other pieces would be other tokens.
+`transform.tokenizers.words` says what a word is. The file is made once: a vocabulary that extends another
+keeps its file, as other pieces would be other tokens.
 """
 
 import io
@@ -15,18 +15,18 @@ import tensorflow as tf
 from components.errors import InputError
 from transform import subwords
 from transform.settings import WORDPIECE, Side
-from transform.tokenizers import words
-
-__all__ = ["check_given", "learn", "pieces", "words"]
 
 _LONGEST_PIECE = 50  # characters, of wordpiece; longer words are learned from in parts
 _LONGEST_WORD = 1000  # characters; text without spaces is learned from in parts
 _MOST_WORDS = 50_000  # the most frequent ones: as many take wordpiece up to two minutes
 _SLACK = 0.02  # wordpiece stops looking for a better threshold this close to the size
 _COVERAGE = 0.9995  # of all characters, where not each can have a piece
+_BYTES = 256  # pieces of sentencepiece, so that nothing is unknown and every text comes back
 
 
-def learn(word_counts: Counter, side: Side, size: int, markers: Sequence[str] = ()) -> bytes:
+def learn(
+    word_counts: Counter, side: Side, size: int, markers: Sequence[str] = (), *, reserved: int = 0
+) -> bytes:
     """The content of a file of pieces. Depends on the counts only, not on their order.
 
     Args:
@@ -34,6 +34,7 @@ def learn(word_counts: Counter, side: Side, size: int, markers: Sequence[str] = 
       side: `wordpiece` or `sentencepiece`.
       size: most pieces, markers included: of all ids those that are not reserved.
       markers: tokens that are never cut, such as what starts a region.
+      reserved: how many ids are none of pieces; for the message.
 
     Raises:
       InputError: there is no word, or `size` is too small for any useful pieces.
@@ -47,7 +48,18 @@ def learn(word_counts: Counter, side: Side, size: int, markers: Sequence[str] = 
             f"{side.tokenizer} pieces can be learned from"
         )
     make = _learned_wordpiece if side.tokenizer == WORDPIECE else _learned_sentencepiece
-    return make(counted, side, size, list(dict.fromkeys(markers)))
+    try:
+        return make(counted, side, size, list(dict.fromkeys(markers)))
+    except _TooSmall as error:
+        raise InputError(_too_small(side, size, reserved, error.needed)) from None
+
+
+class _TooSmall(Exception):
+    """There is room for fewer pieces than are needed, which are here by what they are."""
+
+    def __init__(self, needed: dict[str, int]) -> None:
+        super().__init__(str(needed))
+        self.needed = needed
 
 
 def pieces(content: bytes, side: Side) -> list[bytes]:
@@ -104,7 +116,7 @@ def _learned_wordpiece(
     from tensorflow_text.tools.wordpiece_vocab import wordpiece_tokenizer_learner_lib as learner
 
     if size <= len(markers):
-        raise InputError(_too_small(side, size, len(markers) + 1))
+        raise _TooSmall({"marker": len(markers), "piece": 1})
     parts = _spelled(counted, max(1, size // 4))
     # A word is a piece where it is as frequent as the threshold: below this one there are too many.
     counts = sorted((count for _, count in parts), reverse=True)
@@ -145,7 +157,8 @@ def _spelled(counted: list[tuple[str, int]], characters: int) -> list[tuple[str,
 def _learned_sentencepiece(
     counted: list[tuple[str, int]], side: Side, size: int, markers: list[str]
 ) -> bytes:
-    alphabet = {character for word, _ in counted for character in word}
+    alphabet = len({character for word, _ in counted for character in word})
+    all_fit = alphabet <= min(size // 4, size - _BYTES - len(markers))
     written = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
@@ -155,8 +168,8 @@ def _learned_sentencepiece(
             model_type="unigram",
             vocab_size=size + 1,  # the unknown piece is no token of ours
             hard_vocab_limit=False,
-            character_coverage=1.0 if len(alphabet) <= size // 4 else _COVERAGE,
-            byte_fallback=True,  # so nothing is unknown, and every text comes back
+            character_coverage=1.0 if all_fit else _COVERAGE,
+            byte_fallback=True,
             # Text is normalised before. No space is added in front: then a part of a text that
             # begins with a piece is cut as it was within the text.
             normalization_rule_name="identity",
@@ -172,8 +185,16 @@ def _learned_sentencepiece(
             minloglevel=2,
         )
     except RuntimeError as error:
-        reason = " ".join(str(error).split()).rpartition("] ")[2]  # without its source lines
-        raise InputError(f"{_too_small(side, size, 256 + len(markers) + 50)}: {reason}") from None
+        # Which characters are needed only the library knows: "<size> vs <needed>", unknown included.
+        found = re.search(r"required_chars\. \d+ vs (\d+)", str(error))
+        if not found:
+            reason = " ".join(str(error).split()).rpartition("] ")[2]  # without its source lines
+            raise InputError(
+                f"column {side.column!r}: no {side.tokenizer} pieces can be learned: {reason}"
+            ) from None
+        characters = int(found[1]) - 1 - _BYTES - len(markers)
+        needed = {"byte": _BYTES, "marker": len(markers), "character": characters}
+        raise _TooSmall(needed) from None
     return written.getvalue()
 
 
@@ -184,8 +205,10 @@ def _lines(counted: list[tuple[str, int]]) -> Iterator[str]:
             yield f"{word[start : start + _LONGEST_WORD]}\t{count}"
 
 
-def _too_small(side: Side, size: int, expected: int) -> str:
+def _too_small(side: Side, size: int, reserved: int, needed: dict[str, int]) -> str:
+    parts = [f"{count:,} {what}{'s' * (count > 1)}" for what, count in needed.items() if count]
     return (
-        f"column {side.column!r}: data.vocab_size leaves {size} {side.tokenizer} pieces, expected at "
-        f"least {expected}"
+        f"column {side.column!r}: got {size + reserved:,} ids (data.vocab_size), expected at least "
+        f"{reserved + sum(needed.values()):,} for {side.tokenizer}: "
+        f"{', '.join([f'{reserved:,} reserved', *parts])}"
     )
