@@ -70,6 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument(
         "file", nargs="?", default="-", help="text, one a line (default: -, stdin)"
     )
+    predict.add_argument(
+        "--json", action="store_true", help="a JSON object a line: the output and how sure it is"
+    )
     score = _command(commands, "score", _score, "loss of the pushed model on raw rows")
     _add_model(score)
     score.add_argument(
@@ -136,7 +139,7 @@ def _report(chosen: argparse.Namespace) -> int:
 def _predict(chosen: argparse.Namespace) -> int:
     from pipeline.use_model import predict
 
-    return predict(chosen.model, chosen.config, chosen.file)
+    return predict(chosen.model, chosen.config, chosen.file, as_json=chosen.json)
 
 
 def _score(chosen: argparse.Namespace) -> int:

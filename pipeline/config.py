@@ -12,7 +12,7 @@ import dataclasses
 import os
 from typing import Any, Literal
 
-from pipeline import config_checks, config_loader
+from pipeline import config_checks, config_loader, model_presets
 from pipeline.config_loader import required, setting
 
 Task = Literal["lm", "seq2seq", "tagging"]
@@ -30,6 +30,7 @@ NormalForm = Literal["none", "NFC", "NFD", "NFKC", "NFKD"]
 WeightFactor = Literal[
     "mask", "token", "example", "inverse_frequency", "region", "class", "span_age"
 ]
+SpecialToken = Literal["pad", "bos", "unk"]
 ColumnKind = Literal["integer", "number", "text", "integer?", "number?", "text?"]
 MetricName = Literal[
     "masked_token_loss",
@@ -190,12 +191,21 @@ class TransformConfig:
 class ModelConfig:
     """The network."""
 
-    family: Literal["gru", "lstm", "transformer"] = setting("gru", "kind of layers")
-    units: int = setting(128, "width of the hidden states", ge=1)
-    layers: int = setting(1, "layers on each side", ge=1)
-    heads: int = setting(4, "transformer: attention heads", ge=1)
-    feed_forward: int = setting(512, "transformer: width of the feed-forward layer", ge=1)
-    dropout: float = setting(0.0, "share of activations dropped in training", ge=0, lt=1)
+    preset: Literal["tiny", "small", "base", "ptb-small", "ptb-medium"] | None = setting(
+        None, "named sizes, as defaults of the keys below: docs/models.md"
+    )
+    family: Literal["gru", "lstm", "transformer"] = setting(
+        "gru", "kind of layers", derived="preset"
+    )
+    units: int = setting(128, "width of the hidden states", ge=1, derived="preset")
+    layers: int = setting(1, "layers on each side", ge=1, derived="preset")
+    heads: int = setting(4, "transformer: attention heads", ge=1, derived="preset")
+    feed_forward: int = setting(
+        512, "transformer: width of the feed-forward layer", ge=1, derived="preset"
+    )
+    dropout: float = setting(
+        0.0, "share of activations dropped in training", ge=0, lt=1, derived="preset"
+    )
     tie_embeddings: bool = setting(False, "target embedding and projection share their weights")
 
 
@@ -214,9 +224,26 @@ class LossConfig:
 class BatchConfig:
     """How examples are put together."""
 
-    size: int = setting(64, "examples in a batch", ge=1)
+    type: Literal["examples", "tokens"] = setting(
+        "examples", "what size counts; tokens: of the longer side, padding included"
+    )
+    size: int = setting(64, "of a batch", ge=1, derived="type: 4096 with tokens")
+    effective_size: int = setting(
+        0, "target tokens of an update, made of as many batches as that takes; 0 = one batch", ge=0
+    )
+    shapes: int = setting(
+        16, "most lengths that batches are padded to, planned from the data", ge=1
+    )
     shuffle_buffer: int = setting(500_000, "examples among which to shuffle", ge=1)
-    bucket_multiple: int = setting(8, "lengths are padded up to a multiple of this", ge=1)
+    bucket_multiple: int = setting(1, "lengths are padded up to a multiple of this", ge=1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EarlyStoppingConfig:
+    """Stops when the validation loss no longer falls; the best weights are exported."""
+
+    patience: int = setting(3, "validations in a row without gain before training stops", ge=1)
+    min_delta: float = setting(0.0, "a smaller gain than this (nats) is none", ge=0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -227,8 +254,8 @@ class TrainConfig:
     steps: int | None = setting(None, "optimizer steps, instead of epochs", ge=1)
     optimizer: Literal["adam", "adamw", "sgd"] = setting("adam", "optimizer")
     learning_rate: float = setting(0.001, "highest learning rate", gt=0)
-    schedule: Literal["constant", "cosine", "inverse_square_root", "linear"] = setting(
-        "constant", "course of the learning rate after the warm-up"
+    schedule: Literal["constant", "cosine", "inverse_square_root", "linear", "noam"] = setting(
+        "constant", "course of the learning rate after the warm-up; noam: learning_rate is a factor"
     )
     warmup_steps: int = setting(0, "steps in which the learning rate rises from 0", ge=0)
     clip_norm: float = setting(1.0, "largest global gradient norm; 0 = no limit", ge=0)
@@ -236,6 +263,37 @@ class TrainConfig:
     seed: int = setting(42, "seed of weights, order and dropout", ge=0, le=_LARGEST_SEED)
     log_steps: int = setting(100, "steps between two points of the training curve", ge=1)
     eval_every_epochs: int = setting(1, "epochs between two validations", ge=1)
+    accumulation_steps: int = setting(
+        1, "batches that make one update: exactly that of one batch of all their rows", ge=1
+    )
+    momentum: float = setting(0.0, "sgd: momentum", ge=0, lt=1)
+    ema: float = setting(
+        0.0, "decay of the moving average of the weights, which is then evaluated and exported",
+        ge=0, lt=1,
+    )  # fmt: skip
+    average_checkpoints: int = setting(
+        0, "export the mean of the weights at so many last validations; 0 = the last weights", ge=0
+    )
+    early_stopping: EarlyStoppingConfig | None = setting(
+        None, "stop when the validation loss no longer falls"
+    )
+    precision: Literal["float32", "mixed_bfloat16"] = setting(
+        "float32", "of the layers' arithmetic; weights, loss and sums are float32 in any case"
+    )
+    deterministic: bool = setting(True, "only operations that give the same bits each time")
+    checkpoint_steps: int = setting(
+        500, "batches between two checkpoints, which an interrupted run continues; 0 = none", ge=0
+    )
+    on_bad_batch: Literal["abort", "skip"] = setting(
+        "abort", "what to do where a loss or gradient is not finite, or a spike"
+    )
+    max_bad_batches: int = setting(10, "skip: so many bad batches before the run fails", ge=0)
+    max_empty_batches: float = setting(
+        0.01, "share of batches in which nothing has weight before the run fails", ge=0, le=1
+    )
+    spike_sigmas: float = setting(
+        0.0, "a batch loss so many standard deviations above the last 128 is bad; 0 = none is", ge=0
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -243,6 +301,27 @@ class DecodeConfig:
     """How the pushed model generates."""
 
     max_length: int = setting(100, "tokens generated at most", ge=1, derived="max_target_length")
+    method: Literal["greedy", "beam", "sample"] = setting(
+        "greedy", "how the next token is chosen", derived="beam_size: beam if it is above 1"
+    )
+    beam_size: int = setting(
+        1, "beam: hypotheses kept for each row", ge=1, derived="method: 4 with beam"
+    )
+    length_penalty: float = setting(
+        0.0, "beam: ranked by log P / ((5 + length) / 6)^this; more prefers longer ones", ge=0
+    )
+    temperature: float = setting(1.0, "sample: below 1 sharpens, above 1 flattens", gt=0)
+    top_k: int = setting(0, "sample: only so many likeliest tokens; 0 = all", ge=0)
+    top_p: float = setting(
+        1.0, "sample: only the likeliest tokens that have this share together", gt=0, le=1
+    )
+    seed: int = setting(
+        42, "sample: the same seed and row give the same sample", ge=0, le=_LARGEST_SEED
+    )
+    forbidden: tuple[SpecialToken, ...] = setting(
+        ("pad", "bos", "unk"), "what is never generated; () where targets are ids",
+        derived="target_tokenizer",
+    )  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -327,9 +406,10 @@ def _complete(config: Config, given: set[str]) -> Config:
         data = dataclasses.replace(data, window=window)
     if config.task == "tagging":
         data, transform = _complete_tagging(data, transform, given)
-    decode, serving, train = config.decode, config.serving, config.train
-    if "decode.max_length" not in given:
-        decode = dataclasses.replace(decode, max_length=data.max_target_length)
+    decode = _complete_decode(config.decode, data, transform, given)
+    sizes = model_presets.settings(config.model.preset, given)
+    model = dataclasses.replace(config.model, **sizes)
+    serving, train = config.serving, config.train
     if "serving.push_to" not in given:
         serving = dataclasses.replace(
             serving, push_to=os.path.join(config.pipeline.root, config.pipeline.name, "serving")
@@ -337,8 +417,23 @@ def _complete(config: Config, given: set[str]) -> Config:
     if train.epochs is None and train.steps is None:
         train = dataclasses.replace(train, epochs=10)
     return dataclasses.replace(
-        config, data=data, transform=transform, decode=decode, serving=serving, train=train
+        config,
+        data=data,
+        transform=transform,
+        batch=_complete_batch(config.batch, data, given),
+        model=model,
+        decode=decode,
+        serving=serving,
+        train=train,
     )
+
+
+def _complete_batch(batch: BatchConfig, data: DataConfig, given: set[str]) -> BatchConfig:
+    """A batch of tokens has room for the longest example."""
+    if batch.type == "examples" or "batch.size" in given:
+        return batch
+    size = max(4096, data.max_target_length, data.max_source_length)
+    return dataclasses.replace(batch, size=size)
 
 
 def _complete_transform(
@@ -361,6 +456,22 @@ def _complete_transform(
         }
         derived["weights"] = tuple(name for name, on in factors.items() if on)
     return dataclasses.replace(transform, **derived)
+
+
+def _complete_decode(
+    decode: DecodeConfig, data: DataConfig, transform: TransformConfig, given: set[str]
+) -> DecodeConfig:
+    """Lengths as in training; either of method and beam_size says what the other is."""
+    derived: dict[str, Any] = {}
+    if "decode.max_length" not in given:
+        derived["max_length"] = data.max_target_length
+    if "decode.method" not in given and decode.beam_size > 1:
+        derived["method"] = "beam"
+    if "decode.beam_size" not in given and decode.method == "beam":
+        derived["beam_size"] = 4
+    if "decode.forbidden" not in given and transform.target_tokenizer == "ids":
+        derived["forbidden"] = ()  # there the reserved ids are ids like any other
+    return dataclasses.replace(decode, **derived)
 
 
 def _complete_tagging(

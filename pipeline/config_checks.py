@@ -8,7 +8,12 @@ import itertools
 import os
 from typing import TYPE_CHECKING
 
-from pipeline import config_checks_model, config_checks_tokens
+from pipeline import (
+    config_checks_decode,
+    config_checks_model,
+    config_checks_tokens,
+    config_checks_train,
+)
 from pipeline.config_problems import Problems
 
 if TYPE_CHECKING:
@@ -35,6 +40,7 @@ _NOT_USED_BY = {
     "seq2seq": (),
     "tagging": (
         "decode.max_length",
+        *(f"decode.{key}" for key in config_checks_decode.ALL_KEYS),
         "transform.prepend_bos",
         "transform.target_lowercase",
         "transform.target_normalize",
@@ -60,6 +66,8 @@ def check(config: "Config", problems: Problems) -> None:
         _patterns,
         config_checks_tokens.check,
         config_checks_model.check,
+        config_checks_decode.check,
+        config_checks_train.check,
     ):
         one(config, problems)
 

@@ -18,7 +18,15 @@ _BETTER = {
 
 def check(config: "Config", problems: Problems) -> None:
     """Adds every contradiction to `problems`."""
-    for one in (_transformer, _recurrent, _tied_embeddings, _schedule, _slices, _thresholds):
+    for one in (
+        _transformer,
+        _recurrent,
+        _tied_embeddings,
+        _batch,
+        _schedule,
+        _slices,
+        _thresholds,
+    ):
         one(config, problems)
 
 
@@ -54,6 +62,20 @@ def _tied_embeddings(config: "Config", problems: Problems) -> None:
     readable = problems.clean("task", "model.tie_embeddings")
     if readable and config.task == "tagging" and config.model.tie_embeddings:
         problems.add("model.tie_embeddings", "got true, but task tagging embeds no targets")
+
+
+def _batch(config: "Config", problems: Problems) -> None:
+    batch = config.batch
+    lengths = ("data.max_target_length", "data.max_source_length")
+    if not problems.clean("task", "batch.type", "batch.size", *lengths) or batch.type != "tokens":
+        return
+    key = lengths[0]
+    if config.task == "seq2seq" and config.data.max_source_length > config.data.max_target_length:
+        key = lengths[1]
+    longest = getattr(config.data, key.removeprefix("data."))
+    if batch.size < longest:
+        text = f"got {batch.size} tokens, expected at least {key} = {longest}"
+        problems.add("batch.size", text)
 
 
 def _schedule(config: "Config", problems: Problems) -> None:

@@ -157,16 +157,19 @@ def _vocabulary(
 
 
 def _trainer(config: Config, transform: BaseNode, vocabulary: BaseNode, settings: str) -> BaseNode:
-    train = _fields(config.train) | {"decode_length": config.decode.max_length}
+    decode, model = _fields(config.decode), _fields(config.model)
+    del model["preset"]  # its sizes are filled in
+    train = _fields(config.train) | {"decode_length": decode.pop("max_length")}
     return ours.SequenceTrainer(
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
         vocabulary=vocabulary.outputs["vocabulary"],
         settings=settings,
-        model_options=json.dumps(_fields(config.model), sort_keys=True),
+        model_options=json.dumps(model, sort_keys=True),
         loss_options=json.dumps(_fields(config.loss), sort_keys=True),
         batch_options=json.dumps(_fields(config.batch), sort_keys=True),
         train_options=json.dumps(train, sort_keys=True),
+        decode_options=json.dumps(decode, sort_keys=True),
         code_hash=code_hash("transform", "components.sequence_loss", "components.trainer"),
     )
 

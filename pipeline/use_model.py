@@ -20,8 +20,8 @@ _LARGEST = 3.4e38  # of float32
 _COUNTS = re.compile(r"token weights: .*?weights\W+(\d+)\W+tokens\W+(\d+)", re.DOTALL)
 
 
-def predict(model: str | None, config: str, file: str) -> int:
-    """Print the model's output for each line of a file: text, or token/tag pairs.
+def predict(model: str | None, config: str, file: str, *, as_json: bool = False) -> int:
+    """Print the model's output for each line of a file: text, or token/tag pairs; or JSON.
 
     Raises:
       InputError: no model, or no such file.
@@ -37,9 +37,15 @@ def predict(model: str | None, config: str, file: str) -> int:
         except tf.errors.InvalidArgumentError as error:
             raise InputError(_refused(file, numbered[0][0], numbered[-1][0], error)) from None
         cut = outputs["truncated"].numpy()
-        rows = zip(numbered, _texts(outputs, facts, lines), cut, strict=True)
-        for (number, line), text, truncated in rows:
-            print(f"{line}\t{text}" if sys.stdout.isatty() else text, flush=True)
+        texts = _texts(outputs, facts, lines)
+        values = {name: value.numpy() for name, value in outputs.items()} if as_json else {}
+        rows = enumerate(zip(numbered, texts, cut, strict=True))
+        for row, ((number, line), text, truncated) in rows:
+            if as_json:
+                print(json.dumps(_predicted(values, row, line, text), ensure_ascii=False))
+                sys.stdout.flush()
+            else:
+                print(f"{line}\t{text}" if sys.stdout.isatty() else text, flush=True)
             if truncated:
                 note = "longer than the model reads (data.max_*_length), the rest was cut off"
                 print(f"tokenline: {_place(file)}:{number}: {note}", file=sys.stderr)
@@ -192,6 +198,21 @@ def _tagged(words: list[bytes], tags: Any) -> str:
     """`token/tag` pairs; tokens beyond the model's length stand without a tag, not left out."""
     pairs = [word + b"/" + tag for word, tag in zip(words, tags, strict=False)]
     return b" ".join([*pairs, *words[len(tags) :]]).decode("utf-8", "replace")
+
+
+def _predicted(outputs: dict[str, Any], row: int, line: str, text: str) -> dict[str, Any]:
+    """One line's JSON: sums in nats; of tagging, the probability of each tag."""
+    found: dict[str, Any] = {"input": line, "output": text}
+    if "confidence" in outputs:
+        length = int(outputs["lengths"][row])
+        found["confidence"] = [float(each) for each in outputs["confidence"][row, :length]]
+    elif "generated" in outputs:  # models that an earlier version exported do not count them
+        tokens = int(outputs["generated"][row])
+        found["log_probability"] = float(outputs["log_probability"][row])
+        per_token = float(outputs["log_probability_per_token"][row])
+        found["log_probability_per_token"] = per_token if tokens else None
+        found["tokens"] = tokens
+    return found | {"truncated": bool(outputs["truncated"][row])}
 
 
 def _example(line: str, settings: dict[str, Any], place: str) -> bytes:

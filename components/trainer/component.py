@@ -25,6 +25,7 @@ class SequenceTrainer(base_component.BaseComponent):
         loss_options: str,
         batch_options: str,
         train_options: str,
+        decode_options: str,
         code_hash: str,
     ) -> None:
         """Construct the component. All parameters are JSON of the classes named here.
@@ -38,6 +39,7 @@ class SequenceTrainer(base_component.BaseComponent):
           loss_options: `request.LossOptions`.
           batch_options: `request.BatchOptions`.
           train_options: `request.TrainOptions`.
+          decode_options: `decoding.DecodeOptions`.
           code_hash: hash of the code: an edit is a cache miss.
         """
         super().__init__(
@@ -50,6 +52,7 @@ class SequenceTrainer(base_component.BaseComponent):
                 loss_options=loss_options,
                 batch_options=batch_options,
                 train_options=train_options,
+                decode_options=decode_options,
                 code_hash=code_hash,
                 model=types.Channel(type=standard_artifacts.Model),
                 history=types.Channel(type=TrainingHistory),

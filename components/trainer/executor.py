@@ -12,6 +12,7 @@ from tfx.utils import io_utils, path_utils
 
 from components import progress
 from components.trainer import export, spec, training
+from components.trainer.decoding import DecodeOptions
 from components.trainer.request import (
     BatchOptions,
     LossOptions,
@@ -49,6 +50,9 @@ class Executor(base_executor.BaseExecutor):
             loss=options(LossOptions, exec_properties[spec.LOSS_OPTIONS]),
             batch=options(BatchOptions, exec_properties[spec.BATCH_OPTIONS]),
             train=options(TrainOptions, exec_properties[spec.TRAIN_OPTIONS]),
+            decode=options(DecodeOptions, exec_properties[spec.DECODE_OPTIONS]),
+            state_folder=_state_folder(output_dict[spec.MODEL]),
+            code_hash=exec_properties[spec.CODE_HASH],
         )
         vocabularies = Vocabularies.read(request.vocabulary)
         model, history = training.train(request, vocabularies, progress.update)
@@ -61,7 +65,18 @@ class Executor(base_executor.BaseExecutor):
         io_utils.write_string_file(
             os.path.join(written, "history.json"), json.dumps(history.to_dict(), indent=1)
         )
+        training.clear_checkpoints(request)
 
 
 def _files(examples: list[types.Artifact], split: str) -> tuple[str, ...]:
     return tuple(tf_io.gfile.glob(os.path.join(artifact_utils.get_split_uri(examples, split), "*")))
+
+
+def _state_folder(model: list[types.Artifact]) -> str:
+    """The component's own folder, beside those of its outputs, which are new in each execution.
+
+    Checkpoints need a file system that can rename; "" where the pipeline's root has none.
+    """
+    execution = artifact_utils.get_single_uri(model).rstrip("/")  # <component>/model/<execution>
+    component = os.path.dirname(os.path.dirname(execution))
+    return "" if "://" in component else os.path.join(component, "state")

@@ -8,9 +8,11 @@
 | `score`              | `examples`: serialized tf.Example  | sums an example, values a position      |
 | `transform_features` | `examples`: serialized tf.Example  | the feature contract                    |
 
-Predictions of lm and seq2seq: `text` [B], `ids` [B, L], `lengths` [B], `log_probability` [B]; of
-tagging: `tags` [B, T] ("" at padding), `ids` [B, T], `lengths` [B], `confidence` [B, T]. Of all:
-`truncated` [B], whether the text was longer than the model reads.
+Predictions of lm and seq2seq: `text` [B], `ids` [B, L], `lengths` [B]; `generated` [B], how many of
+them the model chose; `log_probability` [B], their sum, and `log_probability_per_token` [B], their mean
+(0 if it chose none), both what `score` says of the same ids; of tagging: `tags` [B, T] ("" at padding),
+`ids` [B, T], `lengths` [B], `confidence` [B, T]. Of all: `truncated` [B], whether the text was longer
+than the model reads.
 """
 
 import dataclasses
@@ -29,8 +31,8 @@ from components.trainer.models import SequenceModel
 from components.trainer.request import TrainRequest
 from components.trainer.training import Objective, contract_lengths
 from transform import features, preprocessing, sequence, tokenizers
-from transform.settings import CONTINUES, SPAN, Settings
-from transform.vocabulary import Vocabularies
+from transform.settings import CONTINUES, SPAN, Settings, SpecialIds
+from transform.vocabulary import Vocabularies, Vocabulary
 
 Tensors = dict[str, tf.Tensor]
 RawSpec: TypeAlias = tf.io.FixedLenFeature | tf.io.VarLenFeature
@@ -49,6 +51,7 @@ def export(model: SequenceModel, request: TrainRequest, vocabularies: Vocabulari
         "vocabulary_hash": vocabularies.digest,
         "model": dataclasses.asdict(model.spec),
         "loss": dataclasses.asdict(request.loss),
+        "decode": dataclasses.asdict(request.decode),
     }
     path = os.path.join(request.serving_folder, FACTS)
     tf.io.gfile.makedirs(os.path.dirname(path))
@@ -66,8 +69,16 @@ class ServedModel(tf.Module):
         tokenizers.load_operations(tokenizers.needs(request.settings))
         graph = tft.TFTransformOutput(request.transform_graph)
         self._settings: Settings = request.settings
-        self._decode_length = request.train.decode_length
         self._vocabulary = vocabularies["target"]
+        self._decode_options = request.decode
+        special = request.settings.special
+        self._rules = decoding.Rules(
+            bos_id=special.bos,
+            eos_id=special.eos,
+            pad_id=special.pad,
+            max_length=request.train.decode_length,
+            forbidden_ids=_forbidden_ids(request.decode, special, self._vocabulary),
+        )
         self._raw_spec = _served_columns(graph.raw_feature_spec(), request.settings)
         self._objective = Objective(model, request.settings, request.loss)
         # Attributes hold what has variables or tables: tf.Module saves what it can reach.
@@ -198,15 +209,7 @@ class ServedModel(tf.Module):
             # No model learns to predict the bos in front, as its weight is 0: it is given.
             bos = tf.fill([tf.size(batch[features.INPUT_LENGTHS]), 1], special.bos)
             prompt = {"prompts": bos, "prompt_lengths": tf.ones_like(bos[:, 0])}
-        decoded = decoding.greedy(
-            self.model,
-            batch,
-            bos_id=special.bos,
-            eos_id=special.eos,
-            pad_id=special.pad,
-            max_length=self._decode_length,
-            **prompt,
-        )
+        decoded = decoding.decode(self.model, batch, self._rules, self._decode_options, **prompt)
         ends = tf.gather(decoded.ids, decoded.lengths - 1, batch_dims=1) == special.eos
         words = tf.RaggedTensor.from_tensor(
             decoded.ids, lengths=decoded.lengths - tf.cast(ends, tf.int64)
@@ -217,7 +220,11 @@ class ServedModel(tf.Module):
             "text": text,
             "ids": decoded.ids,
             "lengths": decoded.lengths,
+            "generated": decoded.generated,
             "log_probability": decoded.log_probability,
+            "log_probability_per_token": tf.math.divide_no_nan(
+                decoded.log_probability, tf.cast(decoded.generated, tf.float32)
+            ),
         }
 
     def _target_size(self, raw: Tensors, weights: tf.Tensor) -> Tensors:
@@ -306,6 +313,18 @@ def _served_columns(raw: dict[str, RawSpec], settings: Settings) -> dict[str, Ra
             default = tf.fill(found.shape, tf.cast(defaults.get(name, empty), found.dtype))
             spec[name] = tf.io.FixedLenFeature(found.shape, found.dtype, default.numpy())
     return spec
+
+
+def _forbidden_ids(
+    options: decoding.DecodeOptions, special: SpecialIds, vocabulary: Vocabulary
+) -> tuple[int, ...]:
+    """The ids of the special tokens that are never generated; eos is never among them."""
+    framing = {special.pad, special.bos, special.eos}
+    # No word of the vocabulary has an id before `first_id`: all read as the unknown word.
+    ids = {"pad": {special.pad}, "bos": {special.bos}}
+    ids["unk"] = {special.unk} | (set(range(vocabulary.first_id)) - framing)
+    found = set().union(*(ids[name] for name in options.forbidden))
+    return tuple(sorted(found - {special.eos}))
 
 
 def _numbers(texts: tf.Tensor) -> tf.Tensor:

@@ -3,8 +3,9 @@
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
+from components.trainer.decoding.options import DecodeOptions
 from transform.settings import Settings
 
 Options = TypeVar("Options")
@@ -34,18 +35,38 @@ class LossOptions:
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """`size` examples a batch; lengths are rounded up to `bucket_multiple` positions."""
+    """`size` examples, or padded tokens, a batch; at most `shapes` lengths that it is padded to,
+    multiples of `bucket_multiple`; `effective_size` target tokens an update (0: one batch)."""
 
+    type: Literal["examples", "tokens"] = "examples"
     size: int = 64
+    effective_size: int = 0
+    shapes: int = 16
     shuffle_buffer: int = 500_000
-    bucket_multiple: int = 8
+    bucket_multiple: int = 1
+
+    @property
+    def validation_rows(self) -> int:
+        """Examples of a validation batch, which holds logits [B, T, V]."""
+        return self.size if self.type == "examples" else 64
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """Stop after `patience` validations in a row that are not `min_delta` below the best."""
+
+    patience: int = 3
+    min_delta: float = 0.0
 
 
 @dataclass(frozen=True)
 class TrainOptions:
     """The optimisation; the same seed gives the same weights.
 
-    Exactly one of `epochs` and `steps` is set. `decode_length`: most positions decoded.
+    Exactly one of `epochs` and `steps` is set; steps are updates, each made from
+    `accumulation_steps` batches. What is 0 is off: `clip_norm`, `ema`, `average_checkpoints`,
+    `checkpoint_steps` (batches from one checkpoint to the next), `spike_sigmas`. `decode_length`:
+    most positions decoded.
     """
 
     epochs: int | None = 10
@@ -59,7 +80,23 @@ class TrainOptions:
     seed: int = 42
     log_steps: int = 100
     eval_every_epochs: int = 1
+    accumulation_steps: int = 1
+    momentum: float = 0.0
+    ema: float = 0.0
+    average_checkpoints: int = 0
+    early_stopping: EarlyStopping | None = None
+    precision: str = "float32"
+    deterministic: bool = True
+    checkpoint_steps: int = 500
+    on_bad_batch: str = "abort"
+    max_bad_batches: int = 10
+    max_empty_batches: float = 0.01
+    spike_sigmas: float = 0.0
     decode_length: int = 100
+
+    def __post_init__(self) -> None:
+        if isinstance(self.early_stopping, dict):  # as it comes from JSON
+            object.__setattr__(self, "early_stopping", EarlyStopping(**self.early_stopping))
 
 
 @dataclass(frozen=True)
@@ -67,7 +104,9 @@ class TrainRequest:
     """One training run: where things are, and how to train.
 
     `train_files` and `eval_files` are transformed TFRecords (gzip), `transform_graph` and
-    `vocabulary` folders; the SavedModel goes to `serving_folder`.
+    `vocabulary` folders; the SavedModel goes to `serving_folder`. In `state_folder` is what outlives
+    a run that is killed or fails: checkpoints, batches that stopped it; "": nothing is kept.
+    `code_hash`: of the code that trains; a checkpoint of other code is not continued.
     """
 
     train_files: tuple[str, ...]
@@ -80,6 +119,9 @@ class TrainRequest:
     loss: LossOptions
     batch: BatchOptions
     train: TrainOptions
+    decode: DecodeOptions = dataclasses.field(default_factory=DecodeOptions)
+    state_folder: str = ""
+    code_hash: str = ""
 
 
 def options(kind: type[Options], text: str) -> Options:

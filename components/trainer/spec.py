@@ -14,6 +14,7 @@ MODEL_OPTIONS = "model_options"
 LOSS_OPTIONS = "loss_options"
 BATCH_OPTIONS = "batch_options"
 TRAIN_OPTIONS = "train_options"
+DECODE_OPTIONS = "decode_options"
 CODE_HASH = "code_hash"
 
 
@@ -28,6 +29,7 @@ class SequenceTrainerSpec(component_spec.ComponentSpec):
             LOSS_OPTIONS,
             BATCH_OPTIONS,
             TRAIN_OPTIONS,
+            DECODE_OPTIONS,
             CODE_HASH,
         )
     }

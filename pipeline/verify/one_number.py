@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from components import sequence_loss as loss
 from components.trainer import batching
+from components.trainer.request import BatchOptions
 from components.trainer.training import contract_lengths
 from pipeline import use_model
 from pipeline.verify import batches, oracle, sample, splitting
@@ -131,15 +132,15 @@ def validation(case: Case) -> float:
 
     NaN where Transform wrote none of them.
     """
-    options = case.subject.record["config"]["batch"]
+    options = BatchOptions(**case.subject.record["config"]["batch"])
     numerator = denominator = 0.0
     with tempfile.TemporaryDirectory() as folder:
         file = sample.write(case.materialised.found, os.path.join(folder, "rows.gz"))
         found = batching.evaluation_batches(
             [file],
             contract_lengths(case.model.settings),
-            size=options["size"],
-            multiple=options["bucket_multiple"],
+            size=options.validation_rows,
+            multiple=options.bucket_multiple,
         )
         for batch in found:
             sums = case.model.sums(batch)

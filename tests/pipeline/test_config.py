@@ -224,7 +224,7 @@ def test_paths_are_relative_to_the_files_folder(
         ),
         (
             SEQ2SEQ % "" + "model: gru",
-            "4: model: got 'gru', expected a section with the keys family,",
+            "4: model: got 'gru', expected a section with the keys preset, family,",
         ),
         (
             SEQ2SEQ % ", spans: newest",
@@ -296,6 +296,35 @@ def test_one_wrong_value(load: Callable[[str], Config], text: str, expected: str
         (
             LM % "" + "train: {weight_decay: 0.1}",
             "4: train.weight_decay: has no effect with train.optimizer adam, expected 0",
+        ),
+        (
+            LM % "" + "train: {momentum: 0.1}",
+            "4: train.momentum: has no effect with train.optimizer adam, expected 0",
+        ),
+        (
+            LM % "" + "train: {schedule: noam}",
+            "4: train.warmup_steps: got 0, expected at least 1 with train.schedule noam, "
+            "whose height follows from it",
+        ),
+        (
+            LM % "" + "train: {max_bad_batches: 3}",
+            "4: train.max_bad_batches: has no effect with train.on_bad_batch abort; "
+            "expected no value",
+        ),
+        (
+            LM % "" + "train: {average_checkpoints: 3, early_stopping: {patience: 2}}",
+            "4: train.average_checkpoints: got 3, expected 0 with train.early_stopping, which "
+            "exports its own choice of weights",
+        ),
+        (
+            LM % "" + "train: {average_checkpoints: 3, ema: 0.9}",
+            "4: train.average_checkpoints: got 3, expected 0 with train.ema, which exports its "
+            "own choice of weights",
+        ),
+        (
+            LM % "" + "train: {accumulation_steps: 2}\nbatch: {effective_size: 900}",
+            "4: train.accumulation_steps: got 2, expected 1 with batch.effective_size = 900, "
+            "which decides how many batches",
         ),
         (START + "task: lm\ndata: {path: nowhere}", "3: data.path: no such folder: nowhere"),
         (
@@ -446,6 +475,14 @@ def test_one_wrong_value(load: Callable[[str], Config], text: str, expected: str
             "5: model.feed_forward: has no effect with model.family lstm; expected no value",
         ),
         (
+            LM % "" + "batch: {type: tokens, size: 99}",
+            "4: batch.size: got 99 tokens, expected at least data.max_target_length = 100",
+        ),
+        (
+            SEQ2SEQ % ", max_source_length: 150" + "batch: {type: tokens, size: 149}",
+            "4: batch.size: got 149 tokens, expected at least data.max_source_length = 150",
+        ),
+        (
             SEQ2SEQ % "" + "eval: {slices: [year]}",
             "4: eval.slices[0]: got 'year', expected one of target_length",
         ),
@@ -507,6 +544,19 @@ def test_one_contradiction(load: Callable[[str], Config], text: str, expected: s
     assert problems[0].startswith(expected), problems
 
 
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        (LM % "", 64),
+        (LM % "" + "batch: {type: tokens}", 4096),
+        (LM % ", max_target_length: 5000" + "batch: {type: tokens}", 5000),
+        (LM % "" + "batch: {type: tokens, size: 300}", 300),
+    ],
+)
+def test_size_of_a_batch(load: Callable[[str], Config], text: str, size: int) -> None:
+    assert load(text).batch.size == size
+
+
 @pytest.mark.parametrize("task", [SEQ2SEQ, LM, TAGGING])
 def test_pad_may_equal_eos_and_need_not_be_0(load: Callable[[str], Config], task: str) -> None:
     config = load(task % ", pad_id: 3, unk_id: 0")
@@ -533,6 +583,8 @@ def test_pad_may_equal_eos_and_need_not_be_0(load: Callable[[str], Config], task
             LM % ", columns: {weights: w}" + "transform: {weights: [mask, token]}",
             id="the factor of the column",
         ),
+        pytest.param(LM % "" + "batch: {type: tokens, size: 100}", id="a row fills the batch"),
+        pytest.param(LM % "" + "batch: {size: 2}", id="examples may be longer than their number"),
     ],
 )
 def test_what_is_just_allowed(load: Callable[[str], Config], text: str) -> None:

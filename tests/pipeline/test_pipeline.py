@@ -178,12 +178,18 @@ def test_every_training_key_of_the_configuration_is_an_option_of_the_trainer() -
     from components.trainer import request
     from pipeline import config
 
+    model = {field.name for field in dataclasses.fields(config.ModelConfig)}
+    options = {field.name for field in dataclasses.fields(request.ModelOptions)}
+    assert model == options | {"preset"}
     pairs = [
-        (config.ModelConfig, request.ModelOptions, set()),
         (config.LossConfig, request.LossOptions, set()),
         (config.BatchConfig, request.BatchOptions, set()),
         (config.TrainConfig, request.TrainOptions, {"decode_length"}),
     ]
+    decode = {field.name for field in dataclasses.fields(config.DecodeConfig)}
+    assert decode == {field.name for field in dataclasses.fields(request.DecodeOptions)} | {
+        "max_length"
+    }
     for section, options, extra in pairs:
         keys = {field.name for field in dataclasses.fields(section)}
         assert {field.name for field in dataclasses.fields(options)} == keys | extra

@@ -56,3 +56,54 @@ def copy_rows() -> Callable[..., Rows]:
         return made
 
     return rows
+
+
+class PathModel:
+    """Stands in for a model: what it says depends on the row and on all that was said before.
+
+    `features` are {"row": [B]}. Its state has a part that steps change and a part that they hand on.
+    """
+
+    def __init__(self, rows: int, size: int, seed: int = 3) -> None:
+        table = np.random.default_rng(seed).normal(0, 1.5, (rows, _PATHS, size))
+        self.table = tf.Variable(tf.nn.log_softmax(tf.constant(table, tf.float32)))
+        self.steps = tf.Variable(0)
+
+    def script(self, probabilities: dict[tuple[int, ...], list[float]]) -> None:
+        """Say these after these ids, in all rows; after any others no matter what."""
+        for ids, said in probabilities.items():
+            logits = np.log(np.maximum(said, 1e-30)).astype(np.float32)
+            self.table[:, self._path(ids)].assign(tf.tile([logits], [self.table.shape[0], 1]))
+
+    def log_probability(self, row: int, ids: tuple[int, ...], given: int = 0) -> float:
+        """Of a sequence, but for the first `given` ids."""
+        said = self.table.numpy()[row].astype(np.float64)
+        return sum(said[self._path(ids[:place]), ids[place]] for place in range(given, len(ids)))
+
+    def _path(self, ids: tuple[int, ...]) -> int:
+        path = 0
+        for one in (2, *ids):  # the first is bos
+            path = (path * 7 + one + 1) % _PATHS
+        return path
+
+    def initial_state(self, features, max_length):
+        del max_length
+        rows = tf.cast(features["row"], tf.int64)
+        return {"position": tf.constant(0), "row": rows, "path": tf.zeros_like(rows)}
+
+    def step(self, ids, state):
+        self.steps.assign_add(1)
+        path = (state["path"] * 7 + ids + 1) % _PATHS
+        said = tf.gather_nd(self.table, tf.stack([state["row"], path], axis=1))
+        return said, {"position": state["position"] + 1, "row": state["row"], "path": path}
+
+    def logits(self, hidden):
+        return hidden + 1.0  # a constant changes no probability
+
+
+_PATHS = 4099
+
+
+@pytest.fixture
+def path_model() -> type[PathModel]:
+    return PathModel

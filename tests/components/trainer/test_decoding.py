@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.trainer.decoding import greedy
+from components.trainer.decoding import Rules, greedy
 from components.trainer.models import ModelSpec, SequenceModel, build_model
 
 BOS, EOS, PAD, VOCABULARY, LONGEST = 2, 3, 0, 8, 7
+RULES = Rules(BOS, EOS, PAD, LONGEST)
 COMBINATIONS = [(task, f) for task in ("lm", "seq2seq") for f in ("gru", "lstm", "transformer")]
 _MODELS: dict[tuple[str, str], SequenceModel] = {}
 _GRAPHS: dict[tuple[str, str], Any] = {}
@@ -104,8 +105,9 @@ def test_equals_the_plain_loop(task, family, pad_id, prompts):
     if any(prompts):
         given["prompts"] = tf.constant([[*p, 6, 6, 6][:3] for p in prompts], tf.int64)
         given["prompt_lengths"] = tf.constant([len(p) for p in prompts])
-    ids = {"bos_id": BOS, "eos_id": EOS, "pad_id": pad_id}
-    decoded = greedy(model, features, **ids, max_length=LONGEST, **given)
+    rules = Rules(BOS, EOS, pad_id, LONGEST)
+    decoded = greedy(model, features, rules, **given)
+    assert (decoded.generated + [len(p) for p in prompts] == decoded.lengths).numpy().all()
     logits = graph_of(task, family)
     assert_decoded(decoded, reference(logits, features, prompts, eos_id=EOS, pad_id=pad_id))
 
@@ -145,7 +147,7 @@ class Scripted:
 def test_ends_and_stops_early(script, ids, lengths, steps):
     model = Scripted(script)
     features = {"target_lengths": tf.zeros([2], tf.int64)}
-    decoded = greedy(model, features, bos_id=BOS, eos_id=EOS, pad_id=PAD, max_length=4)
+    decoded = greedy(model, features, Rules(BOS, EOS, PAD, 4))
     assert decoded.ids.numpy().tolist() == ids
     assert decoded.lengths.numpy().tolist() == lengths
     assert model.steps.numpy() == steps
@@ -167,28 +169,26 @@ def test_exported_in_a_saved_model(family, tmp_path):
     )
     def generate(inputs, input_lengths):
         batch = {"inputs": inputs, "input_lengths": input_lengths}
-        ids = {"bos_id": BOS, "eos_id": EOS, "pad_id": PAD}
-        return greedy(model, batch, **ids, max_length=LONGEST)._asdict()
+        return greedy(model, batch, RULES)._asdict()
 
     tf.saved_model.save(module, str(tmp_path), signatures=generate)
     loaded = tf.saved_model.load(str(tmp_path)).signatures["serving_default"]
     for rows in (6, 2):
         batch = {name: value[:rows] for name, value in features.items()}
-        expected = greedy(model, batch, bos_id=BOS, eos_id=EOS, pad_id=PAD, max_length=LONGEST)
+        expected = greedy(model, batch, RULES)
         got = loaded(**batch)
         assert got["ids"].numpy().tolist() == expected.ids.numpy().tolist()
         assert got["lengths"].numpy().tolist() == expected.lengths.numpy().tolist()
 
 
 def test_what_cannot_be_decoded_is_refused():
-    ids = {"bos_id": BOS, "eos_id": EOS, "pad_id": PAD}
     features = features_of()
     with pytest.raises(ValueError, match="got max_length 8, expected at most the model's 7"):
-        greedy(model_of("seq2seq", "transformer"), features, **ids, max_length=8)
+        greedy(model_of("seq2seq", "transformer"), features, Rules(BOS, EOS, PAD, 8))
     with pytest.raises(ValueError, match="expected both or none"):
-        greedy(model_of("lm", "gru"), features, **ids, max_length=4, prompt_lengths=tf.ones([6]))
+        greedy(model_of("lm", "gru"), features, RULES, prompt_lengths=tf.ones([6]))
     tagger = build_model(
         ModelSpec(task="tagging", vocabulary_size=4, input_vocabulary_size=4, units=2)
     )
     with pytest.raises(ValueError, match="tagging has no decoder"):
-        greedy(tagger, features, **ids, max_length=4)
+        greedy(tagger, features, RULES)

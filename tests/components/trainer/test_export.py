@@ -1,7 +1,10 @@
 """The served model: what its signatures say about raw rows, one by one and together."""
 
 import functools
+import itertools
 import json
+import subprocess
+import sys
 
 import apache_beam as beam
 import numpy as np
@@ -12,7 +15,8 @@ from tensorflow_transform import beam as tft_beam
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
 
 from components.trainer import export, training
-from components.trainer.models import build_model
+from components.trainer.decoding import DecodeOptions
+from components.trainer.models import ModelSpec, build_model
 from components.trainer.request import (
     BatchOptions,
     LossOptions,
@@ -86,7 +90,7 @@ def transform_graph(tmp_path_factory) -> str:
 def exported(transform_graph, tmp_path_factory):
     """Export a model, spoilt or not; returns the loaded SavedModel and its folder."""
 
-    def make(*, poison: bool = False, model=None):
+    def make(*, poison: bool = False, model=None, decode=DecodeOptions()):  # noqa: B008
         folder = str(tmp_path_factory.mktemp("model") / "Format-Serving")
         request = TrainRequest(
             train_files=(),
@@ -99,6 +103,7 @@ def exported(transform_graph, tmp_path_factory):
             loss=LossOptions(label_smoothing=0.3),
             batch=BatchOptions(),
             train=TrainOptions(decode_length=7),
+            decode=decode,
         )
         model = model or build_model(training.model_spec(request, VOCABULARIES))
         for variable in model.trainable_variables:
@@ -224,7 +229,7 @@ def test_rows_without_the_target_are_served(served) -> None:
     by_example = call(served, "serving_default", [serialized("12"), serialized("")])
     by_text = call(served, "serving_text", ["12", ""])
     generated = call(served, "generate", ["12", ""])
-    for name in ("text", "ids", "lengths", "log_probability", "truncated"):
+    for name in by_example:
         np.testing.assert_array_equal(by_example[name], by_text[name])
         np.testing.assert_array_equal(by_example[name], generated[name])
     assert by_text["ids"].shape == (2, 7)
@@ -251,3 +256,66 @@ def test_the_model_says_what_it_was_made_from(served) -> None:
     assert facts["task"] == "seq2seq"
     assert facts["vocabulary_hash"] == VOCABULARIES.digest
     assert facts["settings"] == json.loads(SETTINGS.to_json())
+
+
+SURE = DecodeOptions("greedy")
+WIDE = DecodeOptions("beam", beam_size=5, length_penalty=0.6)
+DRAWN = DecodeOptions("sample", temperature=1.3, top_k=4, top_p=0.95, seed=8)
+# As a user has it: TensorFlow and the folder, nothing of ours.
+_ALONE = """
+import json, sys
+import tensorflow as tf
+model = tf.saved_model.load(sys.argv[1])
+found = model.signatures["generate"](text=tf.constant(json.loads(sys.argv[2])))
+assert not {"components", "transform", "keras_hub"} & sys.modules.keys()
+print(json.dumps({name: found[name].numpy().tolist() for name in ("ids", "log_probability")}))
+"""
+
+
+@pytest.mark.parametrize("decode", [SURE, WIDE, DRAWN], ids=lambda each: each.method)
+def test_generated_text_has_the_score_that_generate_says(exported, decode) -> None:
+    """One number: `generate` decodes step by step, `score` reads its text as a whole."""
+    served = exported(model=_talkative(), decode=decode)
+    sources = [
+        "".join(each) for size in (1, 2, 3) for each in itertools.product("123", repeat=size)
+    ]
+    found = call(served, "generate", sources)
+    real = np.arange(found["ids"].shape[1]) < found["lengths"][:, np.newaxis]
+    assert not set(found["ids"][real]) & {0, 1, 2}  # pad, unk, bos
+    np.testing.assert_array_equal(found["generated"], found["lengths"])
+    np.testing.assert_allclose(
+        found["log_probability_per_token"] * found["generated"], found["log_probability"], rtol=1e-6
+    )
+    last = found["ids"][np.arange(len(sources)), found["lengths"] - 1]
+    rows = np.flatnonzero((last == 3) & (found["lengths"] <= SETTINGS.target.max_length))
+    assert len(rows) > 8
+    given = [serialized(sources[row], found["text"][row].decode()) for row in rows]
+    scores = call(served, "score", given)
+    np.testing.assert_allclose(scores["weight_sum"], found["lengths"][rows])
+    np.testing.assert_allclose(
+        scores["loss_sum"], -found["log_probability"][rows], rtol=1e-6, atol=1e-6
+    )
+
+    alone = call(served, "generate", sources[-1:])
+    for name in ("ids", "text", "lengths"):  # in the batch the rows are of unequal lengths
+        np.testing.assert_array_equal(alone[name][0], found[name][-1])
+    if decode is not SURE:
+        command = [sys.executable, "-I", "-c", _ALONE, served[1], json.dumps(sources)]
+        run = subprocess.run(command, capture_output=True, text=True, cwd="/", check=False)
+        assert run.returncode == 0, run.stderr[-2000:]
+        loaded = json.loads(run.stdout)
+        assert loaded["ids"] == found["ids"].tolist()
+        np.testing.assert_allclose(loaded["log_probability"], found["log_probability"], rtol=1e-6)
+
+
+def _talkative():
+    """A model that says other things to each source, and sometimes ends; it likes `<unk>` and pad."""
+    model = build_model(
+        ModelSpec("seq2seq", 7, input_vocabulary_size=7, units=8, max_length=7, max_input_length=6)
+    )
+    generator = np.random.default_rng(4)
+    for variable in model.trainable_variables:
+        variable.assign(variable + generator.normal(0, 0.7, variable.shape))
+        if variable.name == "projection_bias":
+            variable.assign([1.0, 1.0, 0, 0, 0, 0, 0])
+    return model

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from components.errors import InputError
 from components.sequence_loss import sequence_loss
-from components.trainer import batching, training
+from components.trainer import batching, optimizers, training
 from components.trainer.models import build_model
 from components.trainer.request import (
     BatchOptions,
@@ -106,7 +107,8 @@ def test_padding_and_its_ids_change_no_gradient(model, batch) -> None:
 def test_smoothing_is_minimised_but_the_plain_loss_is_reported(model, batch) -> None:
     plain = training.Objective(model, SETTINGS, LossOptions())
     smoothed = training.Objective(model, SETTINGS, LossOptions(label_smoothing=0.2, z_loss=1e-2))
-    minimised, reported, z_loss = smoothed.minimised(batch)
+    found = smoothed.minimised(batch)
+    minimised, reported, z_loss = found.loss, found.plain, found.z_loss.mean
     assert float(reported.mean) == pytest.approx(float(plain.plain(batch).mean), rel=1e-6)
     assert float(minimised) > float(reported.mean) + 1e-3
     without_z = training.Objective(model, SETTINGS, LossOptions(label_smoothing=0.2))
@@ -140,7 +142,12 @@ def test_training_learns_and_reports_numbers_that_do_not_depend_on_batches(reque
     model, history = training.train(request_for(train=train), VOCABULARIES, lines.append)
     first, last = history.points[0], history.points[-1]
     assert last.train_loss < 0.8 * first.train_loss
-    assert history.steps == 6 * 13
+    plan = batching.plan(request_for().train_files, Lengths(8, 8), request_for().batch)
+    assert history.steps == history.batches == 6 * plan.batches_per_epoch
+    assert history.traces == 1
+    assert sum(history.goodput.values()) - history.goodput["setup"] == pytest.approx(
+        history.seconds, rel=0.02
+    )
     assert history.useful_tokens > 0
     assert 0 <= history.padding_share < 0.3
     objective = training.Objective(model, SETTINGS, LossOptions())
@@ -151,7 +158,12 @@ def test_training_learns_and_reports_numbers_that_do_not_depend_on_batches(reque
     assert history.validation["masked_token_loss"] == pytest.approx(loss, rel=1e-6)
     assert "useful tokens/s" in lines[-1]
     assert "0 s left" in lines[-1]
-    for shown in ["78 steps", f"loss {last.train_loss:.4f}", f"validation {loss:.4f}", "useful"]:
+    for shown in [
+        f"{history.steps} steps",
+        f"loss {last.train_loss:.4f}",
+        f"validation {loss:.4f}",
+        "useful",
+    ]:
         assert shown in history.summary()
     json.dumps(history.to_dict())
 
@@ -183,6 +195,79 @@ def test_a_loss_that_is_not_finite_stops_training_with_advice(request_for) -> No
 
 
 @pytest.mark.parametrize(
+    ("change", "message"),
+    [(1, "got one of epoch 1, expected one of epoch 0"), (-1, "got one of epoch 0, expected one")],
+)
+def test_an_epoch_of_another_size_than_planned_is_an_error(
+    request_for, monkeypatch, change: int, message: str
+) -> None:
+    plan = batching.plan(request_for().train_files, Lengths(8, 8), request_for().batch)
+    other = dataclasses.replace(plan, batches_per_epoch=plan.batches_per_epoch + change)
+    monkeypatch.setattr(batching, "plan", lambda *_: other)
+    with pytest.raises(RuntimeError, match=message):
+        training.train(request_for(), VOCABULARIES, lambda text: None)
+
+
+def test_windows_of_batches_run_over_the_ends_of_epochs(request_for) -> None:
+    train = dataclasses.replace(request_for().train, accumulation_steps=3, log_steps=1)
+    plan = batching.plan(request_for().train_files, Lengths(8, 8), request_for().batch)
+    _, history = training.train(request_for(train=train), VOCABULARIES, lambda text: None)
+    assert history.batches == 2 * plan.batches_per_epoch
+    assert history.batches % 3, "the last window of the run is to be a partial one"
+    assert history.steps == history.batches // 3 + 1
+    assert history.points[-1].step == history.steps
+    assert history.points[-1].train_loss < history.points[0].train_loss
+
+
+def test_bfloat16_trains_alike_and_gives_a_float32_model(request_for) -> None:
+    losses = {}
+    for precision in ("float32", "mixed_bfloat16"):
+        train = dataclasses.replace(request_for().train, precision=precision, ema=0.5)
+        request = request_for(train=train)
+        model, history = training.train(request, VOCABULARIES, lambda text: None)
+        losses[precision] = history.validation["masked_token_loss"]
+        assert model.body.encoder.embedding.compute_dtype == "float32"
+        objective = training.Objective(model, SETTINGS, LossOptions())
+        whole = batching.evaluation_batches(request.eval_files, Lengths(8, 8), size=60, multiple=1)
+        shown = float(objective.plain(next(iter(whole))).mean)
+        assert losses[precision] == pytest.approx(shown, rel=1e-6)
+    assert losses["mixed_bfloat16"] == pytest.approx(losses["float32"], rel=0.03)
+    assert losses["mixed_bfloat16"] != losses["float32"]
+
+
+def test_bad_batches_are_skipped_up_to_the_limit_and_the_last_is_saved(
+    request_for, tmp_path
+) -> None:
+    train = dataclasses.replace(
+        request_for().train,
+        optimizer="sgd",
+        learning_rate=3e38,
+        clip_norm=0.0,
+        on_bad_batch="skip",
+        max_bad_batches=2,
+    )
+    with pytest.raises(FloatingPointError, match=r"3 bad batches, .*; rows of the batch: "):
+        training.train(
+            request_for(train=train, state_folder=str(tmp_path)), VOCABULARIES, lambda text: None
+        )
+    assert len(list((tmp_path / "bad_batches").iterdir())) == 1
+
+
+def test_batches_without_weight_are_counted_and_limited(
+    request_for, write_rows, copy_rows, tmp_path
+) -> None:
+    rows = copy_rows(32, seed=4)
+    empty = write_rows(tmp_path / "empty.gz", [row | {"loss_weights": [0.0] * 8} for row in rows])
+    with pytest.raises(InputError, match=r"train.max_empty_batches: got 1 of \d+ batches"):
+        training.train(request_for(train_files=(empty,)), VOCABULARIES, lambda text: None)
+    train = dataclasses.replace(request_for().train, max_empty_batches=1.0)
+    request = request_for(train_files=(empty,), train=train)
+    _, history = training.train(request, VOCABULARIES, lambda text: None)
+    assert history.empty_batches == history.batches
+    assert history.points[-1].train_loss == 0.0
+
+
+@pytest.mark.parametrize(
     ("schedule", "step", "rate"),
     [
         ("constant", 0, 0.1),  # 1/10 of the warm-up
@@ -197,7 +282,7 @@ def test_a_loss_that_is_not_finite_stops_training_with_advice(request_for) -> No
     ],
 )
 def test_schedules(schedule: str, step: int, rate: float) -> None:
-    made = training.WarmupThen(schedule, 1.0, 10, 100)
+    made = optimizers.WarmupThen(schedule, 1.0, 10, 100)
     assert float(made(tf.constant(step))) == pytest.approx(rate, abs=1e-6)
 
 

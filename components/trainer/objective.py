@@ -1,0 +1,103 @@
+"""A batch to sums: what is minimised, and what is reported beside it."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from components.sequence_loss import (
+    LossParts,
+    LossSum,
+    linear_sequence_loss_parts,
+    sequence_loss_sum,
+)
+from components.trainer.models import SequenceModel
+from components.trainer.request import LossOptions
+from transform import features, sequence
+from transform.settings import Settings
+
+Batch = dict[str, tf.Tensor]
+
+
+class Minimised(NamedTuple):
+    """Sums of one training batch, added over batches before they are divided.
+
+    Attributes:
+      total: what is minimised, of the reduction in use.
+      plain: (sum w l, sum w) of the plain loss.
+      z_loss: the z-loss that is part of `total`.
+    """
+
+    total: LossSum
+    plain: LossSum
+    z_loss: LossSum
+
+    @property
+    def loss(self) -> tf.Tensor:
+        """What to differentiate for this batch alone."""
+        return self.total.mean
+
+
+class Objective:
+    """Training never holds logits [B, T, V]; what is reported of validation does, see `plain`."""
+
+    def __init__(
+        self,
+        model: SequenceModel,
+        settings: Settings,
+        loss: LossOptions,
+        product_dtype: tf.DType = tf.float32,
+    ) -> None:
+        """`product_dtype`: of the projection's matrix products; losses and sums stay float32."""
+        self._model = model
+        self._bos_id = settings.special.bos
+        self._loss = loss
+        self._product_dtype = product_dtype
+
+    def inputs(self, batch: Batch) -> Batch:
+        """The model's features: the batch, and the targets shifted right."""
+        shifted = sequence.shift_right(batch[features.TARGETS], self._bos_id)
+        return batch | {features.DECODER_INPUTS: shifted}
+
+    def minimised(self, batch: Batch) -> Minimised:
+        """What a training step differentiates, and the sums that are reported of it."""
+        hidden = self._model.hidden(self.inputs(batch), training=True)
+        parts = self._parts(hidden, batch, self._loss)
+        if self._loss.reduction == "example_mean":
+            # The one reduction whose numerator is not sum w l.
+            again = self._parts(tf.stop_gradient(hidden), batch, LossOptions(), forward_only=True)
+            return Minimised(parts.total, again.total, parts.z_loss)
+        weight = tf.reduce_sum(tf.reduce_sum(batch[features.LOSS_WEIGHTS], axis=1))
+        return Minimised(parts.total, LossSum(parts.plain.numerator, weight), parts.z_loss)
+
+    def plain(self, batch: Batch) -> LossSum:
+        """(sum w l, sum w) without dropout, smoothing or z-loss: the number that is reported.
+
+        On the logits, as the exported `score`: float32 knows a loss of 1e-4 to 1e-4 of itself only,
+        and the two must agree to 1e-6 there too, which the same arithmetic does.
+        """
+        logits = self._model.logits(self._model.hidden(self.inputs(batch), training=False))
+        return sequence_loss_sum(logits, batch[features.TARGETS], batch[features.LOSS_WEIGHTS])
+
+    def _parts(
+        self,
+        hidden: tf.Tensor,
+        batch: Batch,
+        loss: LossOptions,
+        *,
+        forward_only: bool = False,
+    ) -> LossParts:
+        kernel, bias, transposed = self._model.stored_projection()
+        return linear_sequence_loss_parts(
+            hidden,
+            kernel,
+            bias,
+            batch[features.TARGETS],
+            batch[features.LOSS_WEIGHTS],
+            reduction=loss.reduction,
+            target_lengths=batch[features.TARGET_LENGTHS],
+            label_smoothing=loss.label_smoothing,
+            z_loss=loss.z_loss,
+            transpose_kernel=transposed,
+            compute_dtype=self._product_dtype,
+            forward_only=forward_only,
+        )
