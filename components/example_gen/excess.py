@@ -84,8 +84,10 @@ def _well_accompanied(
 ) -> Iterator[SplitRow]:
     """The rows whose companions have a value for each token."""
     (target,) = rules.sides
+    inside = rules.over == FILE
     for batch in batches(rows, rules):
-        counts = tokens.token_counts([row.values[target.position] for row in batch], target)
+        values = [row.values[target.position] for row in batch]
+        counts = tokens.token_counts(values, target, inside=inside)
         for row, count in zip(batch, counts, strict=True):
             reasons = (mismatch(row.values[one.position], count, one) for one in rules.companions)
             reason = next(filter(None, reasons), "")

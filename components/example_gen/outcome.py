@@ -110,12 +110,14 @@ def raise_bad_rows(files: Sequence[FileResult], request: IngestRequest) -> None:
     """Refuse the input if a file is unusable or more rows are bad than are allowed.
 
     Raises:
-      InputError: up to 20 lines, sorted by file and line, and how many there are in all.
+      InputError: up to 20 lines, by span, file and line, and how many there are in all.
     """
     faults = [file.fault for file in files if file.fault]
     bad = sum(file.bad for file in files)
     if faults or bad > request.max_bad_rows:
-        listed = sorted([*faults, *(row for file in files for row in file.bad_rows)])
+        listed = [
+            row for file in files for row in sorted([*file.bad_rows, *filter(None, [file.fault])])
+        ]
         raise InputError(_message(listed, faults=len(faults), bad=bad, request=request))
 
 

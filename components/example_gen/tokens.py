@@ -24,7 +24,8 @@ Pieces = tuple[list[Any], list[int]]  # and the number of tokens of each
 _JOINERS = {"character": (b"",), "byte": (b"",), "regex": (b" ", b"")}
 _BYTE = re.compile(rb"<0x([0-9A-F]{2})>")
 _SPACE = "\u2581".encode()
-_WORD_WITH_SPACE = re.compile(rb"\s*\S+(?:\s+\Z)?")
+# White space as RE2 has it, which learning cuts words with; Python's has the vertical tab too.
+_WORD_WITH_SPACE = re.compile(rb"[\t\n\f\r ]*[^\t\n\f\r ]+(?:[\t\n\f\r ]+\Z)?")
 
 
 class NotCut(ValueError):
@@ -36,11 +37,16 @@ class NotCut(ValueError):
         self.row = row
 
 
-def token_counts(rows: Sequence[Values | None], side: SequenceSide) -> list[int]:
-    """The number of tokens of each row's value, without bos and eos."""
+def token_counts(
+    rows: Sequence[Values | None], side: SequenceSide, *, inside: bool = False
+) -> list[int]:
+    """The number of tokens of each row's value, without bos and eos; `inside` as in `pieces`."""
     if side.is_list:
         return [len(values or ()) for values in rows]
-    return _counts(tokenizers.tokenize(texts(rows), side.side))
+    found = [_text(values) for values in rows]
+    if inside and side.side.tokenizer in SUBWORDS and not _first_word_is_as_others(side.side):
+        found = [b" " + text for text in found]
+    return _counts(tokenizers.tokenize(_ragged(found), side.side))
 
 
 def texts(rows: Sequence[Values | None]) -> tf.RaggedTensor:

@@ -10,10 +10,9 @@ from components.vocabulary_gen.tally import SideLedger, Tally
 from transform.settings import Settings
 from transform.vocabulary import Vocabularies
 
-# So many tags are no tag set any more, but words.
-_MOST_TAGS = 200
-# With fewer, half of them must occur only once, as words do; too few say nothing.
-_FEWEST_TAGS = 20
+# Columns are swapped where tags are many and rare as words are: half of all words occur once.
+_FEWEST_TAGS, _RARE = 20, 0.5
+_HEAVIEST = 1e30  # float32 holds 3e38, and losses are multiplied by weights
 _KEY = "data.max_target_length"
 
 
@@ -73,15 +72,18 @@ def check(
     Raises:
       InputError: everything that is wrong, a line each.
     """
-    problems: list[str] = []
+    problems = [
+        *_absent_classes(train.tokens["target"], settings),
+        *_absent_markers(train.tokens["target"], settings),
+        *_swapped(train.tokens, settings),
+    ]
     for split, sides in ledger["splits"].items():
         problems += _lost(split, sides["target"], max_lost_tokens)
         problems += _untrained(split, sides["target"])
         problems += _unknown(split, sides, max_oov_rate)
     problems += _only_ends(train.ledger.get("target", SideLedger()), settings)
-    problems += _absent_classes(train.tokens["target"], settings)
-    problems += _absent_markers(train.tokens["target"], settings)
-    problems += _swapped(train.tokens, settings)
+    for split, weights in ledger.get("weights", {}).items():
+        problems += _too_heavy(split, weights["sum"])
     if problems:
         raise InputError("\n".join(problems))
 
@@ -103,6 +105,15 @@ def _untrained(split: str, row: Mapping[str, int]) -> Iterator[str]:
     if row["trained"] == 0:
         yield (
             f"{split} split: all {row['kept']:,} target positions have weight 0: nothing to train on"
+        )
+
+
+def _too_heavy(split: str, weights: float) -> Iterator[str]:
+    if not weights <= _HEAVIEST:
+        yield (
+            f"{split} split: got weights that add up to {weights:g}, expected at most "
+            f"{_HEAVIEST:g}: losses would overflow (weights in the data, transform.class_weights, "
+            "transform.regions, transform.region_before)"
         )
 
 
@@ -153,8 +164,7 @@ def _swapped(train: Mapping[str, Counter], settings: Settings) -> Iterator[str]:
         return
     tags, tokens = len(train["target"]), len(train["source"])
     once = sum(count == 1 for count in train["target"].values())
-    are_words = tags > _MOST_TAGS or (tags >= _FEWEST_TAGS and 2 * once >= tags)
-    if tags > tokens and are_words:
+    if tags > tokens and tags >= _FEWEST_TAGS and once >= _RARE * tags:
         yield (
             f"data.columns: got {tags:,} different tags in {settings.target.column!r} ({once:,} of "
             f"them only once) for {tokens:,} different tokens in {settings.source.column!r}, "

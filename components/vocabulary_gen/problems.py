@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from components.example_gen.places import Places
 
 SHOWN = 20
+KEPT = 1000  # of a shard: windows of one row may have the same problem, and are shown once
 
 
 @dataclass(frozen=True, order=True)

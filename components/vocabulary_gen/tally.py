@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from components.vocabulary_gen.faults import problems_of
 from components.vocabulary_gen.measure import Measure
-from components.vocabulary_gen.problems import SHOWN, Problem
+from components.vocabulary_gen.problems import KEPT, Problem
 from transform.settings import Settings
 
 
@@ -96,7 +96,7 @@ class Tally:
             self.ledger[side] = self.ledger.get(side, SideLedger()) + row
         for name, value in other.weights.items():
             self.weights[name] = self.weights.get(name, 0.0) + value
-        self.problems = sorted(self.problems + other.problems)[:SHOWN]
+        self.problems = sorted(self.problems + other.problems)[:KEPT]
         self.problem_count += other.problem_count
 
 
@@ -131,7 +131,7 @@ def count_batch(measure: Measure, serialized: tf.Tensor) -> tuple[Tally, np.ndar
         if not named:
             raise AssertionError(f"{bad.size} rows are bad, but nothing says what is wrong")
         in_batch = [dataclasses.replace(each, row=int(bad[each.row])) for each in named]
-        tally.problems = sorted(in_batch)[:SHOWN]
+        tally.problems = sorted(in_batch)[:KEPT]
         tally.problem_count = len(named)
     return tally, found["fingerprints"].numpy()
 

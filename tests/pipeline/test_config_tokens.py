@@ -98,6 +98,11 @@ def test_subword_files_are_relative_to_the_configuration(load: Callable[[str], C
             "4: transform.target_pattern: has no effect with the tokenizer whitespace",
         ),
         (
+            LM % "" + "transform: {target_tokenizer: regex, target_pattern: '(?<n>a)'}",
+            "4: transform.target_pattern: got '(?<n>a)', expected an RE2 pattern: a named group is "
+            "written (?P<name>...)",
+        ),
+        (
             LM % "" + "transform: {target_tokenizer: regex, target_pattern: '[a'}",
             "4: transform.target_pattern: got '[a', expected an RE2 pattern: missing ]: [a",
         ),

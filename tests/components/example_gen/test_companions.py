@@ -7,15 +7,17 @@ import re
 import tempfile
 
 import pytest
+import sentencepiece
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.errors import InputError
-from components.example_gen import ingest, outcome
+from components.example_gen import ingest, outcome, tokens
 from components.example_gen.files import input_files
 from components.example_gen.records import frames
 from components.example_gen.request import parse_request
+from components.subwords import learning, words
 from transform.settings import Settings, Side
 
 KINDS = {"pretokenized": "text_list", "ids": "id_list"}
@@ -117,6 +119,45 @@ def test_a_word_of_several_pieces_has_a_weight_for_each(tmp_path, tmp_path_facto
     side = side_of("wordpiece", 3, subwords=str(path))
     found, _ = windows_of(request_for(tmp_path, side, stride=2))
     assert found == [([b"playing the"], [1, 2, 3], [0]), ([b"the games"], [3, 4, 5], [1])]
+
+
+@pytest.fixture
+def learned(tmp_path_factory):
+    """Learns a sentencepiece model from texts; gives its path and the library's own processor."""
+
+    def learn(texts):
+        side = Side("text", "sentencepiece", 9)
+        counts = words.count(tokens.texts([[text.encode()] for text in texts]), side)
+        content = learning.learn(counts, side, 400)
+        path = tmp_path_factory.mktemp("learned") / "sentencepiece.model"
+        path.write_bytes(content)
+        return str(path), sentencepiece.SentencePieceProcessor(model_proto=content)
+
+    return learn
+
+
+def test_over_a_file_a_row_has_a_weight_for_each_piece_that_it_has_there(tmp_path, learned):
+    texts = ["a cat sat on the mat", "the cat is on a mat"]
+    path, library = learned(texts)
+    pieces = [library.encode(" " + text, out_type=str) for text in texts]
+    weights = [[float(n) for n in range(len(of_row))] for of_row in pieces]
+    write(tmp_path, zip(texts, weights, strict=True))
+    side = side_of("sentencepiece", 7, subwords=path)
+    found, _ = windows_of(request_for(tmp_path, side, stride=7, over="file"))
+    scored = [w for _, of_window, (context,) in found for w in of_window[context:]]
+    assert scored == [w for of_row in weights for w in of_row]
+
+
+def test_a_piece_that_spans_a_vertical_tab_is_no_space(tmp_path, learned):
+    texts = ["Agenda:\x0bWelcome and coffee", "Minutes:\x0bWelcome and thanks"] * 20
+    path, library = learned(texts)
+    weights = [[1.0] * len(library.encode(text)) for text in texts]
+    write(tmp_path, zip(texts, weights, strict=True))
+    side = side_of("sentencepiece", 6, subwords=path)
+    found, _ = windows_of(request_for(tmp_path, side, stride=5))
+    assert sum(len(of_window) - context for _, of_window, (context,) in found) == sum(
+        map(len, weights)
+    )
 
 
 def test_another_number_of_weights_names_the_row(tmp_path):

@@ -125,7 +125,7 @@ def _counts(of, number, times=1):
 @pytest.mark.parametrize(
     ("tags", "tokens"),
     [
-        (_counts(b"w", 201, times=9), _counts(b"t", 200)),
+        (_counts(b"w", 101, times=9) + _counts(b"v", 101), _counts(b"t", 200)),
         (_counts(b"w", 20), _counts(b"t", 17, times=9)),
         (_counts(b"w", 10) + _counts(b"v", 10, times=9), _counts(b"t", 2)),
     ],
@@ -148,8 +148,9 @@ def test_swapped_columns_of_tagging(tags, tokens):
         (_counts(b"t", 19), _counts(b"w", 2)),
         (_counts(b"t", 9) + _counts(b"u", 11, times=2), _counts(b"w", 2)),
         (_counts(b"t", 200, times=2), _counts(b"w", 26, times=9)),
+        (_counts(b"t", 300, times=50), _counts(b"w", 20, times=900)),
     ],
-    ids=["as many words", "a handful of rows", "most tags repeat", "letters to sounds"],
+    ids=["as many words", "a handful of rows", "most tags repeat", "letters to sounds", "states"],
 )
 def test_tags_that_are_tags(tags, tokens):
     _check({}, train={"target": tags, "source": tokens}, settings=TAGGING)
@@ -190,3 +191,17 @@ def test_a_tokenizer_that_finds_nothing(target, reason):
     with pytest.raises(InputError) as caught:
         checks.check_vocabulary(made, {"target": Counter()}, Settings("lm", target))
     assert str(caught.value) == f"the vocabulary of the target side holds no token: {reason}"
+
+
+@pytest.mark.parametrize("weights", [1e31, float("inf"), float("nan")])
+def test_weights_whose_losses_would_overflow(weights):
+    ledger = {
+        "splits": {"train": {"target": _row()}},
+        "weights": {"eval": {"sum": 9.0}, "train": {"sum": weights}},
+    }
+    with pytest.raises(
+        InputError, match=r"^train split: got weights that add up to (1e\+31|inf|nan), "
+    ):
+        checks.check(
+            ledger, Tally({"target": Counter()}, {}), LM, max_lost_tokens=1.0, max_oov_rate=1.0
+        )

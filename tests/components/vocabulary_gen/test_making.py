@@ -155,9 +155,9 @@ def test_all_of_a_split_at_weight_0_stops_before_anything_is_made(made):
     with pytest.raises(InputError) as caught:
         made(CATS, settings, evaluated=["cat cat"])
     assert str(caught.value).splitlines() == [
-        "eval split: all 2 target positions have weight 0: nothing to train on",
         "transform.class_weights: got 'w', which is no token of the 't' column in the training split; "
         "expected one of 'the', 'mat', 'sat', 'cat', 'on'",
+        "eval split: all 2 target positions have weight 0: nothing to train on",
     ]
 
 

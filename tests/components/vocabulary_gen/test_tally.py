@@ -10,7 +10,7 @@ import tensorflow as tf
 from hypothesis import strategies as st
 
 from components.vocabulary_gen.measure import Measure
-from components.vocabulary_gen.problems import SHOWN, Problem
+from components.vocabulary_gen.problems import KEPT, Problem
 from components.vocabulary_gen.tally import (
     SideLedger,
     Tally,
@@ -171,13 +171,13 @@ def _start(row):
     return b" ".join(row.source).decode("utf-8", "replace")
 
 
-def test_of_more_problems_than_are_shown_the_first_are_kept():
-    bad = [Row([b"a"], [b"%02d" % n], example_weight=-1.0) for n in range(30)]
+def test_of_more_problems_than_are_kept_the_first_are():
+    bad = [Row([b"a"], [b"%04d" % n], example_weight=-1.0) for n in range(KEPT + 9)]
     rows = [row for each in bad for row in (Row([b"a"]), each)]
     whole = _count(rows)
-    assert [each.row for each in whole.problems] == list(range(1, 2 * SHOWN, 2))
-    assert [each.text for each in whole.problems] == [f"{n:02}" for n in range(SHOWN)]
-    assert whole.problem_count == 30
+    assert [each.row for each in whole.problems] == list(range(1, 2 * KEPT, 2))
+    assert [each.text for each in whole.problems] == [f"{n:04}" for n in range(KEPT)]
+    assert whole.problem_count == KEPT + 9
     assert total([_count(rows[:7]), _count(rows[7:]).after(7)]).problems == whole.problems
 
 
