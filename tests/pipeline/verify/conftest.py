@@ -209,6 +209,8 @@ def _make(folder: pathlib.Path, task: str) -> Project:
     artifacts = folder / "runs" / "small" / "artifacts"
     artifacts.mkdir(parents=True)
     vocabularies(settings).write(str(artifacts / "vocabulary"))
+    sizes = dataclasses.asdict(config.model)
+    del sizes["preset"]
     request = Request(
         train_files=(),
         eval_files=(),
@@ -216,7 +218,7 @@ def _make(folder: pathlib.Path, task: str) -> Project:
         vocabulary=str(artifacts / "vocabulary"),
         serving_folder=str(artifacts / "model" / "Format-Serving"),
         settings=settings,
-        model=ModelOptions(**dataclasses.asdict(config.model)),
+        model=ModelOptions(**sizes),
         loss=LossOptions(label_smoothing=0.2),
         batch=BatchOptions(size=5),
         train=TrainOptions(decode_length=4),
