@@ -27,7 +27,7 @@ def _large() -> keras.initializers.Initializer:
 
     Keras's own, up to 0.05, give a decoder's gates nothing to tell words apart by: translation then
     stays at word frequencies for thousands of steps. Encoders keep them: a rare word's large random
-    numbers are never unlearned, which costs a tagger 1.4 points. A new one each time, as it draws its
+    numbers are never unlearned, which costs a tagger points. A new one each time, as it draws its
     seed when it is made.
     """
     return keras.initializers.RandomUniform(-1.0, 1.0)
