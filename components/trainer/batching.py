@@ -124,11 +124,9 @@ def _trimmed(name: str, value: tf.Tensor, batch: Batch, multiple: int) -> tf.Ten
 
 
 def _records(files: Sequence[str]) -> tf.data.Dataset:
-    return _in_order(sorted(files))
-
-
-def _in_order(files: Sequence[str]) -> tf.data.Dataset:
-    return tf.data.TFRecordDataset(list(files), compression_type="GZIP")
+    """The rows of all files, in order."""
+    read = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
+    return read.with_options(_untuned())
 
 
 def _held(files: Sequence[str], examples: int, epochs: range) -> tf.data.Dataset:
@@ -164,8 +162,15 @@ def _seed_of(seed: int, epoch: tf.Tensor) -> tf.Tensor:
 
 def _read_at_once() -> tf.data.Options:
     """Read ahead from when the iterator is made, not from its first batch on."""
-    options = tf.data.Options()
+    options = _untuned()
     options.experimental_warm_start = True
+    return options
+
+
+def _untuned() -> tf.data.Options:
+    """Without the autotuner: its thread sleeps for seconds before it lets a pipeline end."""
+    options = tf.data.Options()
+    options.autotune.enabled = False
     return options
 
 

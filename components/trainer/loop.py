@@ -1,13 +1,14 @@
 """The training loop: batches to updates, the curve, validations, checkpoints."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import tensorflow as tf
 
 from components.trainer import faults
+from components.trainer.ahead import Ahead
 from components.trainer.checkpoint import Arrays, Checkpoint, Checkpoints
 from components.trainer.goodput import Goodput
 from components.trainer.history import BatchSums, History, Point, last_validation
@@ -85,7 +86,7 @@ class Loop:
         self._report("tracing the model")
         with self._goodput.phase("tracing"):
             rest = self._data.rest(*divmod(self._batch, self._data.per_epoch))
-            batches = iter(rest)  # from now on they are read ahead
+            batches = Ahead(iter(rest))  # from now on they are read
             self._updates.trace()
             self._shown.trace()
         stopped = False
@@ -93,6 +94,7 @@ class Loop:
             self._take(self._next(batches))
             stopped = self._after(self._batch + 1)
         with self._goodput.phase("data_wait"):
+            batches.close()
             del batches, rest  # taking an input pipeline down takes time, too
         history = self._history
         with self._goodput.phase("evaluation"):
@@ -105,14 +107,14 @@ class Loop:
         history.seconds = self._goodput.training_seconds()
         return history
 
-    def _next(self, batches: Iterator[tuple[tf.Tensor, Batch]]) -> Batch:
+    def _next(self, batches: Ahead[tuple[tf.Tensor, Batch]]) -> Batch:
         """The next batch.
 
         Raises:
           RuntimeError: an epoch before it had more or fewer batches than planned.
         """
         with self._goodput.phase("data_wait"):
-            epoch, batch = next(batches, (-1, {}))
+            epoch, batch = batches.next() or (-1, {})
             found = int(epoch)
         expected = self._batch // self._data.per_epoch
         if found != expected:
