@@ -20,7 +20,7 @@ from tfx.utils import json_utils
 from benchmarks.sentences import TEXT
 from components import shards
 from components.artifacts import TokenLedger, Vocabulary
-from components.beam_runner import RUNNER
+from components.beam_runner import IN_PROCESS
 from components.sequence_transform import executor, graph, materialise, spec, wire
 from components.vocabulary_gen import executor as vocabulary_executor
 from components.vocabulary_gen import spec as vocabulary_spec
@@ -98,7 +98,7 @@ def ours_write(data: str, output: str) -> None:
         batch=materialise.batch_size(SETTINGS),
     )
     context = executor.Executor.Context(
-        beam_pipeline_args=[RUNNER], tmp_dir=_in(output, "tmp"), unique_id="rows"
+        beam_pipeline_args=list(IN_PROCESS), tmp_dir=_in(output, "tmp"), unique_id="rows"
     )
     materialise.materialise_all(
         job, executor.Executor(context)._make_beam_pipeline, folder=_in(output, "tmp")
@@ -191,7 +191,7 @@ def _run(
     output: str,
 ) -> None:
     context = kind.Context(  # type: ignore[attr-defined]
-        beam_pipeline_args=[RUNNER], tmp_dir=_in(output, "tmp"), unique_id=kind.__module__
+        beam_pipeline_args=list(IN_PROCESS), tmp_dir=_in(output, "tmp"), unique_id=kind.__module__
     )
     kind(context).Do(inputs, outputs, properties)
 

@@ -7,13 +7,15 @@ from collections.abc import Iterable
 from typing import Any
 
 RUNNER = "--runner=FnApiRunner"
+# Without a container image named, TFX builds a source distribution of itself for each executor.
+IN_PROCESS = (RUNNER, "--sdk_container_image=none")
 
 
 def with_runner(arguments: Iterable[Any] | None) -> list[Any]:
-    """The pipeline arguments, with FnApiRunner added where they name no runner (`--runner=...`)."""
+    """The pipeline arguments, with `IN_PROCESS` added where they name no runner (`--runner=...`)."""
     given = list(arguments or ())
     named = any(str(argument).partition("=")[0] == "--runner" for argument in given)
-    return given if named else [*given, RUNNER]
+    return given if named else [*given, *IN_PROCESS]
 
 
 class NamedRunner:

@@ -17,11 +17,11 @@ from typing import TypeVar
 import apache_beam as beam
 import tensorflow as tf
 
+from components import records
 from components.errors import InputError
 
 THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 BATCH_BYTES = 4 << 20
-_READ_BUFFER = 1 << 20
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -37,8 +37,7 @@ def batches(path: str, size: int, *, most_bytes: int = BATCH_BYTES) -> Iterator[
     A batch of more than `most_bytes` is cut further, so that long rows do not need memory for
     `size` of them; one record alone may be longer. Where it is cut depends on the records only.
     """
-    records = tf.data.TFRecordDataset(path, "GZIP", buffer_size=_READ_BUFFER)
-    for batch in records.batch(size).prefetch(1):
+    for batch in records.dataset([path]).batch(size).prefetch(1):
         yield from _cut(batch, most_bytes)
 
 

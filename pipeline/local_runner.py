@@ -1,6 +1,7 @@
 """Runs a pipeline through BeamDagRunner on this machine, and says what each node does."""
 
 import contextlib
+import gc
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -60,6 +61,7 @@ def run(
       KeyboardInterrupt: the user ended it.
     """
     global _watch
+    gc.freeze()  # a full collection would walk all of TensorFlow and TFX each time
     watch = _watch = _Watch(on_change)
     try:
         with _pinned_beam_runner():

@@ -18,6 +18,7 @@ from tfx.orchestration import metadata, pipeline
 from tfx.types import standard_artifacts
 
 import components as ours
+from components.beam_runner import IN_PROCESS
 from components.code_hash import code_hash
 from components.errors import InputError
 from components.pusher import versions
@@ -29,14 +30,7 @@ from pipeline.paths import RunPaths
 from pipeline.settings import token_settings
 from transform.settings import ADDED_COLUMNS, Settings, Side
 
-# Beam's own default would download a runner and listen on all interfaces.
-# Without a container image named, TFX builds a source distribution of itself for each executor.
-BEAM_ARGS = [
-    "--runner=FnApiRunner",
-    "--direct_running_mode=in_memory",
-    "--direct_num_workers=1",
-    "--sdk_container_image=none",
-]
+BEAM_ARGS = [*IN_PROCESS, "--direct_running_mode=in_memory", "--direct_num_workers=1"]
 LAST_BLESSED = "LastBlessedModel"
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from components import records
 from components.trainer import buckets
 from components.trainer.request import BatchOptions
 from transform import features
@@ -124,9 +125,7 @@ def _trimmed(name: str, value: tf.Tensor, batch: Batch, multiple: int) -> tf.Ten
 
 
 def _records(files: Sequence[str]) -> tf.data.Dataset:
-    """The rows of all files, in order."""
-    read = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
-    return read.with_options(_untuned())
+    return records.dataset(sorted(files))
 
 
 def _held(files: Sequence[str], examples: int, epochs: range) -> tf.data.Dataset:
@@ -147,7 +146,7 @@ def _in_blocks(
 
     def of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
         shuffled = tf.random.experimental.stateless_shuffle(names, _seed_of(seed, epoch))
-        rows = tf.data.TFRecordDataset(shuffled, compression_type="GZIP").batch(block)
+        rows = records.dataset(shuffled).batch(block)
         counted = rows.apply(tf.data.experimental.assert_cardinality(blocks)).enumerate()
         return counted.map(lambda number, rows: (epoch, number, rows))
 
@@ -162,15 +161,8 @@ def _seed_of(seed: int, epoch: tf.Tensor) -> tf.Tensor:
 
 def _read_at_once() -> tf.data.Options:
     """Read ahead from when the iterator is made, not from its first batch on."""
-    options = _untuned()
+    options = records.options()
     options.experimental_warm_start = True
-    return options
-
-
-def _untuned() -> tf.data.Options:
-    """Without the autotuner: its thread sleeps for seconds before it lets a pipeline end."""
-    options = tf.data.Options()
-    options.autotune.enabled = False
     return options
 
 

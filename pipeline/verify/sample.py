@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from components import records
 from components.errors import InputError
 from transform import features
 
@@ -122,7 +123,7 @@ def _batches(files: Sequence[str]) -> Iterator[list[bytes]]:
 
 def _records(files: Sequence[str]) -> Iterator[bytes]:
     try:
-        yield from tf.data.TFRecordDataset(sorted(files), "GZIP").as_numpy_iterator()
+        yield from records.dataset(sorted(files)).as_numpy_iterator()
     except tf.errors.OpError as error:
         reason = str(error.message).strip().split("\n")[0]
         raise InputError(f"{files[0]}: cannot be read as gzipped TFRecords: {reason}") from None

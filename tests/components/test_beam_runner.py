@@ -4,7 +4,7 @@ import apache_beam as beam
 import pytest
 import tfx.components  # noqa: F401  (before TFMA)
 
-from components.beam_runner import with_runner
+from components.beam_runner import IN_PROCESS, with_runner
 from components.evaluator import executor as evaluator
 from components.example_gen import executor as example_gen
 from components.sequence_transform import executor as sequence_transform
@@ -18,13 +18,13 @@ EXECUTORS = [
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        (None, ["--runner=FnApiRunner"]),
-        ([], ["--runner=FnApiRunner"]),
-        (["--a=1"], ["--a=1", "--runner=FnApiRunner"]),
+        (None, [*IN_PROCESS]),
+        ([], [*IN_PROCESS]),
+        (["--a=1"], ["--a=1", *IN_PROCESS]),
         (["--runner=DataflowRunner", "--a=1"], ["--runner=DataflowRunner", "--a=1"]),
         (["--runner", "DataflowRunner"], ["--runner", "DataflowRunner"]),
         # Another option that only begins alike.
-        (["--runner_image=x"], ["--runner_image=x", "--runner=FnApiRunner"]),
+        (["--runner_image=x"], ["--runner_image=x", *IN_PROCESS]),
     ],
 )
 def test_a_runner_is_added_only_where_none_is_named(given, expected):

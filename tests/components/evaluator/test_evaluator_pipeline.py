@@ -15,6 +15,7 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.proto import pusher_pb2
 from tfx.types import Channel, standard_artifacts
 
+from components.beam_runner import IN_PROCESS
 from components.evaluator.component import SequenceEvaluator
 
 pytestmark = pytest.mark.pipeline
@@ -56,7 +57,7 @@ def run(folder, model):
             metadata_connection_config=metadata.sqlite_metadata_connection_config(
                 str(folder / "metadata.db")
             ),
-            beam_pipeline_args=["--runner=FnApiRunner"],
+            beam_pipeline_args=list(IN_PROCESS),
         )
     )
     verdicts = (folder / "root").glob("SequenceEvaluator/evaluation/*/verdict.json")

@@ -11,6 +11,7 @@ from tfx.components import StatisticsGen  # noqa: F401  (before TFDV: see facts 
 from tfx.types import artifact_utils, standard_artifacts
 
 from components.artifacts import IngestReport, Subwords
+from components.beam_runner import IN_PROCESS
 from components.errors import InputError
 from components.example_gen import excess, first_pass, ingest
 from components.example_gen.component import ExampleGen
@@ -62,7 +63,7 @@ def run(tmp_path):
         examples, report, subwords = outputs
         into = {"examples": [examples], "ingest_report": [report]}
         into |= {} if values.get("base_vocabulary") else {"subwords": [subwords]}
-        Executor(Executor.Context(beam_pipeline_args=["--runner=FnApiRunner"])).Do({}, into, values)
+        Executor(Executor.Context(beam_pipeline_args=list(IN_PROCESS))).Do({}, into, values)
         return examples, subwords
 
     return call

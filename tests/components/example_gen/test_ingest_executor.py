@@ -10,6 +10,7 @@ from tfx.components import StatisticsGen  # noqa: F401  (before TFDV: see facts 
 from tfx.types import artifact_utils, standard_artifacts
 
 from components.artifacts import IngestReport
+from components.beam_runner import IN_PROCESS
 from components.errors import InputError
 from components.example_gen.component import ExampleGen
 from components.example_gen.executor import Executor
@@ -29,7 +30,7 @@ def run(tmp_path, monkeypatch):
         examples.uri, report.uri = str(tmp_path / name / "examples"), str(tmp_path / name / "r")
         values = {"input_base": "data", "format": "jsonl", "columns": '{"text": "text"}'}
         values |= {"split": '{"train": 2, "eval": 1}'} | parameters
-        context = Executor.Context(beam_pipeline_args=["--runner=FnApiRunner"])
+        context = Executor.Context(beam_pipeline_args=list(IN_PROCESS))
         Executor(context).Do({}, {"examples": [examples], "ingest_report": [report]}, values)
         return examples, json.loads(pathlib.Path(report.uri, "report.json").read_text())
 

@@ -15,6 +15,7 @@ from tfx.types import artifact_utils, standard_artifacts, standard_component_spe
 from tfx.utils import json_utils
 
 from components.artifacts import Vocabulary as VocabularyArtifact
+from components.beam_runner import IN_PROCESS
 from components.sequence_transform import executor, spec
 from transform import preprocessing
 from transform.settings import Settings, Side
@@ -117,7 +118,7 @@ class Inputs:
         graph.uri = str(self.folder / name / "graph")
         transformed.uri = str(self.folder / name / "transformed")
         context = kind.Context(
-            beam_pipeline_args=["--runner=FnApiRunner"], tmp_dir=str(self.folder), unique_id=name
+            beam_pipeline_args=list(IN_PROCESS), tmp_dir=str(self.folder), unique_id=name
         )
         kind(context).Do(
             artifacts,
