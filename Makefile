@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 CONFIG ?= pipeline_config.yaml
 
-.PHONY: run test unit bench-loss bench-transform lint format lock wheel setup clean
+.PHONY: run test unit bench-loss bench-transform bench-train lint format lock wheel setup clean
 
 run: setup
 	$(BIN)/tokenline run --config $(CONFIG)
@@ -20,9 +20,13 @@ unit: setup
 bench-loss: setup
 	$(BIN)/python -m benchmarks.loss $(if $(TORCH),--torch-python $(TORCH))
 
-# About seven minutes on two cores.
+# About six minutes on two cores.
 bench-transform: setup
 	$(BIN)/python -m benchmarks.transform
+
+# About ten minutes on two cores. TORCH=... as for bench-loss.
+bench-train: setup
+	$(BIN)/python -m benchmarks.train $(if $(TORCH),--torch-python $(TORCH))
 
 lint: setup
 	$(BIN)/ruff format --check .

@@ -310,6 +310,12 @@ def machine(torch_python: str | None) -> dict[str, Any]:
     }
 
 
+def torch_interpreter(named: str | None) -> str | None:
+    """The interpreter that runs PyTorch: the one named, else this one if it has it."""
+    has_torch = importlib.util.find_spec("torch") is not None
+    return named or (sys.executable if has_torch else None)
+
+
 def _torch_version(python: str) -> str:
     command = [python, "-c", "import torch; print(torch.__version__)"]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -325,8 +331,7 @@ def main() -> int:
     parser.add_argument("--chunks", action="store_true", help="only the table of chunk sizes")
     parser.add_argument("--torch-python", help="an interpreter that has PyTorch and NumPy")
     chosen = parser.parse_args()
-    has_torch = importlib.util.find_spec("torch") is not None
-    torch_python = chosen.torch_python or (sys.executable if has_torch else None)
+    torch_python = torch_interpreter(chosen.torch_python)
     record: dict[str, Any] = {"machine": machine(torch_python)}
     print(", ".join(f"{key} {value}" for key, value in record["machine"].items()))
     if chosen.chunks:

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from components.trainer import fused_adam
 from components.trainer.request import TrainOptions
 
 
@@ -19,9 +20,9 @@ def make_optimizer(train: TrainOptions, steps: int, units: int = 1) -> keras.opt
     """
     rate = learning_rate(train, steps, units)
     if train.optimizer == "adam":
-        return keras.optimizers.Adam(rate, epsilon=1e-8)
+        return fused_adam.Adam(rate, epsilon=1e-8)
     if train.optimizer == "adamw":
-        return keras.optimizers.AdamW(rate, weight_decay=train.weight_decay, epsilon=1e-8)
+        return fused_adam.AdamW(rate, weight_decay=train.weight_decay, epsilon=1e-8)
     return keras.optimizers.SGD(rate, momentum=train.momentum)
 
 

@@ -21,12 +21,17 @@ def _blocks(kind: type[keras.layers.Layer], spec: ModelSpec) -> list[keras.layer
     return [_block(kind, spec, f"layer_{index}") for index in range(spec.layers)]
 
 
+def _gelu(values: tf.Tensor) -> tf.Tensor:
+    """Computed in float32: CPUs have a quick error function only for that."""
+    return tf.cast(tf.nn.gelu(tf.cast(values, tf.float32)), values.dtype)
+
+
 def _block(kind: type[keras.layers.Layer], spec: ModelSpec, name: str) -> keras.layers.Layer:
     return kind(
         intermediate_dim=spec.feed_forward,
         num_heads=spec.heads,
         dropout=spec.dropout,
-        activation="gelu",
+        activation=_gelu,
         normalize_first=True,
         name=name,
     )
