@@ -294,6 +294,9 @@ class TrainConfig:
     spike_sigmas: float = setting(
         0.0, "a batch loss so many standard deviations above the last 128 is bad; 0 = none is", ge=0
     )
+    warm_start: Literal["auto", "never"] = setting(
+        "auto", "auto: new data start from the last blessed model; never: always from scratch"
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

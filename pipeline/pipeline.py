@@ -10,6 +10,7 @@ from tfx import components as tfx_components
 from tfx import types
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.base.base_node import BaseNode
+from tfx.dsl.components.common.importer import Importer
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
     LatestBlessedModelStrategy,
@@ -23,6 +24,7 @@ from components.code_hash import code_hash
 from components.errors import InputError
 from components.pusher import versions
 from components.subwords import learning
+from pipeline import base_model as base_models
 from pipeline import content
 from pipeline.config import Config
 from pipeline.inputs import RunInputs
@@ -32,10 +34,17 @@ from transform.settings import ADDED_COLUMNS, Settings, Side
 
 BEAM_ARGS = [*IN_PROCESS, "--direct_running_mode=in_memory", "--direct_num_workers=1"]
 LAST_BLESSED = "LastBlessedModel"
+BASE_MODEL = "BaseModel"
 
 
 def create_pipeline(
-    config: Config, inputs: RunInputs, paths: RunPaths, *, base_vocabulary: str, input_key: str
+    config: Config,
+    inputs: RunInputs,
+    paths: RunPaths,
+    *,
+    base_vocabulary: str,
+    input_key: str,
+    base_model: str = "",
 ) -> pipeline.Pipeline:
     """The whole line.
 
@@ -45,6 +54,7 @@ def create_pipeline(
       paths: where artifacts and metadata go.
       base_vocabulary: folder of the vocabulary to extend, or "".
       input_key: hash of what the vocabulary is made from, see `vocabulary_state`.
+      base_model: folder of the model to start from, or ""; see `base_model`.
     """
     settings = _settings(config, inputs, paths).to_json()
     # Windows and drops count tokens; otherwise ingesting knows nothing of Transform.
@@ -73,12 +83,13 @@ def create_pipeline(
         settings=settings,
         code_hash=code_hash("transform", "components.shards", "components.sequence_transform"),
     ).with_id("Transform")
-    trainer = _trainer(config, transform, vocabulary, settings)
+    base = [_base_model(base_model)] if base_model else []
+    trainer = _trainer(config, transform, vocabulary, settings, base, base_models.data_key(inputs))
     last_blessed = _last_blessed()
     evaluator = _evaluator(config, raw, trainer, last_blessed)
     pusher = _pusher(config, trainer, evaluator)
     nodes: list[BaseNode] = [examples, statistics, schema, validator, vocabulary, transform]
-    nodes += [trainer, last_blessed, evaluator, pusher]
+    nodes += [*base, trainer, last_blessed, evaluator, pusher]
     return pipeline.Pipeline(
         pipeline_name=config.pipeline.name,
         pipeline_root=paths.artifacts,
@@ -150,7 +161,19 @@ def _vocabulary(
     )
 
 
-def _trainer(config: Config, transform: BaseNode, vocabulary: BaseNode, settings: str) -> BaseNode:
+def _base_model(folder: str) -> Importer:
+    """One model of an earlier run; no Resolver, as what "the last" is changes with each run."""
+    return Importer(source_uri=folder, artifact_type=standard_artifacts.Model).with_id(BASE_MODEL)
+
+
+def _trainer(
+    config: Config,
+    transform: BaseNode,
+    vocabulary: BaseNode,
+    settings: str,
+    base: list[Importer],
+    data_key: str,
+) -> BaseNode:
     decode, model = _fields(config.decode), _fields(config.model)
     del model["preset"]  # its sizes are filled in
     train = _fields(config.train) | {"decode_length": decode.pop("max_length")}
@@ -165,6 +188,8 @@ def _trainer(config: Config, transform: BaseNode, vocabulary: BaseNode, settings
         train_options=json.dumps(train, sort_keys=True),
         decode_options=json.dumps(decode, sort_keys=True),
         code_hash=code_hash("transform", "components.sequence_loss", "components.trainer"),
+        base_model=base[0].outputs["result"] if base else None,
+        data_key=data_key,
     )
 
 

@@ -42,6 +42,7 @@ class ReportData:
       verdict: the Evaluator's verdict.json.
       metrics: the Evaluator's metrics.json.
       history: points {"step", "train_loss", "validation_loss", "useful_tokens_per_second"}.
+      start: what training started from, one line.
       ledger: VocabularyGen's ledger.json.
       ingest: ExampleGen's report.json.
       durations: {"component", "seconds", "state"} each, in the order they ran.
@@ -54,6 +55,7 @@ class ReportData:
     verdict: Json = field(default_factory=dict)
     metrics: Json = field(default_factory=dict)
     history: Sequence[Json] = ()
+    start: str = ""
     ledger: Json = field(default_factory=dict)
     ingest: Json = field(default_factory=dict)
     durations: Sequence[Json] = ()
@@ -95,7 +97,7 @@ def page(data: ReportData) -> str:
         _verdict(data.verdict),
         metric_tiles(data.metrics),
         _section("Metrics", metric_table(data.metrics)),
-        _section("Training", _training(data.history)),
+        _section("Training", _training(data.history, data.start)),
         _section("Components", _durations(data.durations)),
         _section("Token ledger", ledger_tables(data.ledger)),
         _section("Data", _data(data.ingest)),
@@ -126,8 +128,10 @@ def _verdict(verdict: Json) -> Html:
     )
 
 
-def _training(history: Sequence[Json]) -> Html:
+def _training(history: Sequence[Json], start: str) -> Html:
     curve = training_curve(history)
+    if curve and start:
+        curve = join(curve, element("p", start, class_="soft"))
     given = [point.get("useful_tokens_per_second") for point in history]
     speeds = [speed for speed in given if is_finite(speed)]
     if not curve or not speeds:

@@ -5,6 +5,7 @@ import os
 from typing import Any
 
 from components.errors import InputError
+from components.trainer.started import described
 from pipeline import paths
 from pipeline.config import Config
 from pipeline.report import ReportData, write_report
@@ -40,6 +41,7 @@ def report_data(record: dict[str, Any]) -> ReportData:
         verdict=record["verdict"],
         metrics=record["metrics"],
         history=record["history"]["points"],
+        start=described(record["history"].get("start", {})),
         ledger=record["ledger"],
         ingest=record["ingest"],
         durations=[

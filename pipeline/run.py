@@ -16,7 +16,7 @@ from pipeline import inputs, paths, summary
 from pipeline.config import Config
 from pipeline.terminal import StatusHandler, Terminal, output_to
 
-_HIDDEN = ("LastBlessedModel",)  # a look-up, not a component
+_HIDDEN = ("LastBlessedModel", "BaseModel")  # look-ups, not components
 DONE, FAILED, NOT_BLESSED = 0, 1, 3
 
 
@@ -68,7 +68,7 @@ def _run(
 
 
 def _pipeline(config: Config, found: inputs.RunInputs, run_paths: paths.RunPaths) -> Any:
-    from pipeline import store, vocabulary_state
+    from pipeline import base_model, store, vocabulary_state
     from pipeline.pipeline import create_pipeline
     from pipeline.settings import token_settings
 
@@ -77,7 +77,16 @@ def _pipeline(config: Config, found: inputs.RunInputs, run_paths: paths.RunPaths
     identity = token_settings(config).token_identity()
     base = vocabulary_state.base_vocabulary(made, key, identity)
     vocabulary_state.check_intact(made, key, base)
-    return create_pipeline(config, found, run_paths, base_vocabulary=base, input_key=key)
+    starts = config.train.warm_start == "auto"
+    models = store.models(run_paths.metadata) if starts else []
+    return create_pipeline(
+        config,
+        found,
+        run_paths,
+        base_vocabulary=base,
+        input_key=key,
+        base_model=base_model.base_model(models, base_model.data_key(found)),
+    )
 
 
 def _failed(failure: Any, run_paths: paths.RunPaths, terminal: Terminal) -> int:

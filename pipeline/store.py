@@ -40,6 +40,42 @@ def vocabularies(database: str) -> list[MadeVocabulary]:
     ]
 
 
+@dataclass(frozen=True)
+class MadeModel:
+    """One model that SequenceTrainer made in an earlier run; `base`: the one that it started from."""
+
+    uri: str
+    data_key: str
+    base: str
+    warm_start: str
+    blessed: bool = False
+
+
+def models(database: str) -> list[MadeModel]:
+    """The models of earlier runs that still exist and can be started from, oldest first."""
+    if not os.path.exists(database):
+        return []
+    store = _open(database)
+    blessed = {
+        blessing.custom_properties["current_model_id"].int_value
+        for blessing in store.get_artifacts_by_type("ModelBlessing")
+        if blessing.custom_properties["blessed"].int_value == 1
+    }
+    found = sorted(store.get_artifacts_by_type("Model"), key=lambda each: each.id)
+    return [
+        MadeModel(
+            artifact.uri,
+            artifact.custom_properties["data_key"].string_value,
+            artifact.custom_properties["base_model"].string_value,
+            artifact.custom_properties["warm_start"].string_value,
+            artifact.id in blessed,
+        )
+        for artifact in found
+        if artifact.state == metadata_store_pb2.Artifact.LIVE
+        and os.path.exists(os.path.join(artifact.uri, "starting_point", "facts.json"))
+    ]
+
+
 def run_outputs(database: str, run_id: str) -> dict[str, dict[str, str]]:
     """URIs of what a run's nodes put out, cached results included: node -> output -> uri."""
     store = _open(database)

@@ -124,8 +124,8 @@ class Checkpoints:
         return f"checkpoint: cannot write {path}: {reason}; of the earlier ones {left}"
 
 
-def run_key(request: TrainRequest, vocabulary_digest: str) -> str:
-    """Hash of all that decides the weights: data, options, vocabulary and code."""
+def run_key(request: TrainRequest, vocabulary_digest: str, base_digest: str = "") -> str:
+    """Hash of all that decides the weights: data, options, vocabulary, code and first weights."""
     train = {
         name: value
         for name, value in dataclasses.asdict(request.train).items()
@@ -139,6 +139,7 @@ def run_key(request: TrainRequest, vocabulary_digest: str) -> str:
         "batch": dataclasses.asdict(request.batch),
         "train": train,
         "code": request.code_hash,
+        "base": base_digest,
         "train_files": _contents(request.train_files),
         "eval_files": _contents(request.eval_files),
     }

@@ -27,6 +27,8 @@ class SequenceTrainer(base_component.BaseComponent):
         train_options: str,
         decode_options: str,
         code_hash: str,
+        base_model: types.BaseChannel | None = None,
+        data_key: str = "",
     ) -> None:
         """Construct the component. All parameters are JSON of the classes named here.
 
@@ -41,6 +43,8 @@ class SequenceTrainer(base_component.BaseComponent):
           train_options: `request.TrainOptions`.
           decode_options: `decoding.DecodeOptions`.
           code_hash: hash of the code: an edit is a cache miss.
+          base_model: Model to start from; with `warm_start: auto`, and if there is one.
+          data_key: what the model is trained on, kept with it.
         """
         super().__init__(
             spec=spec.SequenceTrainerSpec(
@@ -54,6 +58,8 @@ class SequenceTrainer(base_component.BaseComponent):
                 train_options=train_options,
                 decode_options=decode_options,
                 code_hash=code_hash,
+                base_model=base_model,
+                data_key=data_key,
                 model=types.Channel(type=standard_artifacts.Model),
                 history=types.Channel(type=TrainingHistory),
             )

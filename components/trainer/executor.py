@@ -11,7 +11,7 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from components import progress
-from components.trainer import export, spec, training
+from components.trainer import export, spec, starting_point, training
 from components.trainer.decoding import DecodeOptions
 from components.trainer.request import (
     BatchOptions,
@@ -21,6 +21,7 @@ from components.trainer.request import (
     TrainRequest,
     options,
 )
+from components.trainer.started import described
 from transform.settings import Settings
 from transform.vocabulary import Vocabularies
 
@@ -34,11 +35,11 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        serving = path_utils.serving_model_dir(
-            artifact_utils.get_single_uri(output_dict[spec.MODEL])
-        )
+        made = artifact_utils.get_single_instance(output_dict[spec.MODEL])
+        serving = path_utils.serving_model_dir(made.uri)
         vocabulary = artifact_utils.get_single_uri(input_dict[spec.VOCABULARY])
         settings = Settings.from_json(exec_properties[spec.SETTINGS])
+        train = options(TrainOptions, exec_properties[spec.TRAIN_OPTIONS])
         request = TrainRequest(
             train_files=_files(input_dict[spec.EXAMPLES], "train"),
             eval_files=_files(input_dict[spec.EXAMPLES], "eval"),
@@ -49,13 +50,16 @@ class Executor(base_executor.BaseExecutor):
             model=options(ModelOptions, exec_properties[spec.MODEL_OPTIONS]),
             loss=options(LossOptions, exec_properties[spec.LOSS_OPTIONS]),
             batch=options(BatchOptions, exec_properties[spec.BATCH_OPTIONS]),
-            train=options(TrainOptions, exec_properties[spec.TRAIN_OPTIONS]),
+            train=train,
             decode=options(DecodeOptions, exec_properties[spec.DECODE_OPTIONS]),
             state_folder=_state_folder(output_dict[spec.MODEL]),
             code_hash=exec_properties[spec.CODE_HASH],
+            base_model=_base(input_dict) if train.warm_start == "auto" else "",
+            start_folder=os.path.join(made.uri, starting_point.FOLDER),
         )
         vocabularies = Vocabularies.read(request.vocabulary)
         model, history = training.train(request, vocabularies, progress.update)
+        progress.result(described(history.start))
         progress.result(history.summary())
         progress.update("exporting the model")
         export.export(model, request, vocabularies)
@@ -65,11 +69,25 @@ class Executor(base_executor.BaseExecutor):
         io_utils.write_string_file(
             os.path.join(written, "history.json"), json.dumps(history.to_dict(), indent=1)
         )
+        _say_what_it_is(made, request, exec_properties[spec.DATA_KEY])
         training.clear_checkpoints(request)
 
 
 def _files(examples: list[types.Artifact], split: str) -> tuple[str, ...]:
     return tuple(tf_io.gfile.glob(os.path.join(artifact_utils.get_split_uri(examples, split), "*")))
+
+
+def _base(input_dict: dict[str, list[types.Artifact]]) -> str:
+    """The folder of the model to start from, "" if there is none yet."""
+    found = input_dict.get(spec.BASE_MODEL) or []
+    return artifact_utils.get_single_uri(found) if found else ""
+
+
+def _say_what_it_is(model: types.Artifact, request: TrainRequest, data_key: str) -> None:
+    """What a later run needs to choose its base model, and to repeat this run's choice."""
+    model.set_string_custom_property(spec.DATA_KEY, data_key)
+    model.set_string_custom_property(spec.BASE_MODEL, request.base_model)
+    model.set_string_custom_property("warm_start", request.train.warm_start)
 
 
 def _state_folder(model: list[types.Artifact]) -> str:

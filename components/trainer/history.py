@@ -29,6 +29,7 @@ class History:
 
     `steps` are updates and `batches` what they were made from. Of the batches, `bad_batches` were
     skipped and `empty_batches` had no weight. `resumes`: how often a checkpoint was continued.
+    `start`: what the weights were at first, see `started.described`.
     `seconds` is the time without `goodput["setup"]`; `goodput` has all of it, by phase.
     """
 
@@ -47,6 +48,7 @@ class History:
     stopped_early: bool = False
     validation: dict[str, float | None] = field(default_factory=dict)
     goodput: dict[str, float] = field(default_factory=dict)
+    start: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"padding_share": self.padding_share}

@@ -93,6 +93,7 @@ class TrainOptions:
     max_empty_batches: float = 0.01
     spike_sigmas: float = 0.0
     decode_length: int = 100
+    warm_start: str = "auto"
 
     def __post_init__(self) -> None:
         if isinstance(self.early_stopping, dict):  # as it comes from JSON
@@ -107,6 +108,8 @@ class TrainRequest:
     `vocabulary` folders; the SavedModel goes to `serving_folder`. In `state_folder` is what outlives
     a run that is killed or fails: checkpoints, batches that stopped it; "": nothing is kept.
     `code_hash`: of the code that trains; a checkpoint of other code is not continued.
+    `base_model`: the folder of the model to start from, "": from scratch; `start_folder`: where what a
+    later run can start from is written, "": nowhere.
     """
 
     train_files: tuple[str, ...]
@@ -122,6 +125,8 @@ class TrainRequest:
     decode: DecodeOptions = dataclasses.field(default_factory=DecodeOptions)
     state_folder: str = ""
     code_hash: str = ""
+    base_model: str = ""
+    start_folder: str = ""
 
 
 def options(kind: type[Options], text: str) -> Options:

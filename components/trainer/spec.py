@@ -7,6 +7,7 @@ from components.artifacts import TrainingHistory, Vocabulary
 EXAMPLES = "examples"
 TRANSFORM_GRAPH = "transform_graph"
 VOCABULARY = "vocabulary"
+BASE_MODEL = "base_model"
 MODEL = "model"
 HISTORY = "history"
 SETTINGS = "settings"
@@ -16,10 +17,12 @@ BATCH_OPTIONS = "batch_options"
 TRAIN_OPTIONS = "train_options"
 DECODE_OPTIONS = "decode_options"
 CODE_HASH = "code_hash"
+DATA_KEY = "data_key"
 
 
 class SequenceTrainerSpec(component_spec.ComponentSpec):
-    """Transformed examples, transform graph and vocabulary in; model and training history out."""
+    """Transformed examples, transform graph, vocabulary and perhaps a model to start from in; model
+    and training history out."""
 
     PARAMETERS = {
         name: component_spec.ExecutionParameter(type=str)
@@ -31,12 +34,14 @@ class SequenceTrainerSpec(component_spec.ComponentSpec):
             TRAIN_OPTIONS,
             DECODE_OPTIONS,
             CODE_HASH,
+            DATA_KEY,
         )
     }
     INPUTS = {
         EXAMPLES: component_spec.ChannelParameter(type=standard_artifacts.Examples),
         TRANSFORM_GRAPH: component_spec.ChannelParameter(type=standard_artifacts.TransformGraph),
         VOCABULARY: component_spec.ChannelParameter(type=Vocabulary),
+        BASE_MODEL: component_spec.ChannelParameter(type=standard_artifacts.Model, optional=True),
     }
     OUTPUTS = {
         MODEL: component_spec.ChannelParameter(type=standard_artifacts.Model),

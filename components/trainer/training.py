@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from components.errors import InputError
-from components.trainer import batching, numerics
+from components.trainer import batching, numerics, starting_point, warm_start
 from components.trainer.checkpoint import Checkpoints, run_key
 from components.trainer.goodput import Goodput
 from components.trainer.history import History
@@ -23,6 +23,7 @@ from components.trainer.objective import Objective
 from components.trainer.optimizers import make_optimizer
 from components.trainer.request import TrainRequest
 from components.trainer.shown import Shown
+from components.trainer.started import NEVER, NO_BASE
 from components.trainer.updates import Updates
 from transform import features
 from transform.settings import Settings
@@ -57,7 +58,7 @@ def model_spec(request: TrainRequest, vocabularies: Vocabularies) -> ModelSpec:
 def train(
     request: TrainRequest, vocabularies: Vocabularies, report: Report
 ) -> tuple[SequenceModel, History]:
-    """Train a model from scratch, or from the newest checkpoint of the same run.
+    """Train a model: from scratch, from a base model, or from the newest checkpoint of the same run.
 
     Args:
       request: data and options.
@@ -68,16 +69,19 @@ def train(
       The model to export, which computes in float32, and what training did.
 
     Raises:
-      InputError: there is nothing to train on.
+      InputError: there is nothing to train on, or the base model is none to start from.
       FloatingPointError: a loss or gradient is not finite, or a spike, and `on_bad_batch` is abort.
       CheckpointError: a checkpoint could not be written.
     """
     goodput = Goodput()
     with numerics.deterministic(request.train.deterministic):
         with goodput.phase("setup"):
-            loop, shown, history = _prepared(request, vocabularies, report, goodput)
+            loop, shown, history, optimizer = _prepared(request, vocabularies, report, goodput)
         found = loop.run()
     found.examples, found.parameters = history.examples, history.parameters
+    found.start = history.start
+    if request.start_folder:
+        starting_point.write(request.start_folder, shown.model, optimizer, vocabularies)
     return shown.model, found
 
 
@@ -89,30 +93,39 @@ def clear_checkpoints(request: TrainRequest) -> None:
 
 def _prepared(
     request: TrainRequest, vocabularies: Vocabularies, report: Report, goodput: Goodput
-) -> tuple[Loop, Shown, History]:
-    """The loop at its start, the model that it shows, and the counts that it does not make."""
+) -> tuple[Loop, Shown, History, keras.optimizers.Optimizer]:
+    """The loop at its start, the model that it shows, what it does not count, and the optimizer."""
     options = request.train
     keras.utils.set_random_seed(options.seed)
     data, examples = _data(request)
     spec, batch_spec = model_spec(request, vocabularies), _batch_spec(request.settings)
     with numerics.precision(options.precision):
         model = build_model(spec)
+    start = warm_start.begin(request, vocabularies)
+    if start:
+        start.give_weights(model)  # before the moving average takes its first
+    optimizer = make_optimizer(options, data.steps, spec.units)
     updates = Updates(
         model,
         Objective(model, request.settings, request.loss, numerics.product_dtype(options.precision)),
-        make_optimizer(options, data.steps, spec.units),
+        optimizer,
         batch_spec,
         window=data.window,
         clip_norm=options.clip_norm or 0.0,
         ema=options.ema,
     )
+    if start:
+        start.give_slots(optimizer, model)
     shown = _shown(model, updates, request, batch_spec)
     checkpoints = None
     if request.state_folder and options.checkpoint_steps:
-        key = run_key(request, vocabularies.digest)
+        key = run_key(request, vocabularies.digest, start.digest if start else "")
         checkpoints = Checkpoints(_checkpoint_folder(request), key)
     loop = Loop(updates, shown, options, data, report, goodput, checkpoints, _bad_folder(request))
-    return loop, shown, History(examples=examples, parameters=model.count_params())
+    scratch = {"reason": NEVER if options.warm_start == "never" else NO_BASE}
+    history = History(examples=examples, parameters=model.count_params())
+    history.start = start.facts() if start else scratch
+    return loop, shown, history, optimizer
 
 
 def _data(request: TrainRequest) -> tuple[Data, int]:

@@ -52,6 +52,7 @@ class Line:
     first: object
     again: object
     new_span: object
+    new_span_again: object
 
     def output(self, run, component: str, name: str) -> pathlib.Path:
         return pathlib.Path(run.record["outputs"][component][name])
@@ -64,7 +65,8 @@ def line(tokenline, tmp_path_factory) -> Line:
     first = tokenline("run", cwd=folder)
     again = tokenline("run", cwd=folder)
     assert tokenline("generate", "--span", "2", cwd=folder).code == 0
-    return Line(folder, first, again, tokenline("run", cwd=folder))
+    new_span = tokenline("run", cwd=folder)
+    return Line(folder, first, again, new_span, tokenline("run", cwd=folder))
 
 
 def eval_rows(run) -> list[bytes]:
@@ -117,6 +119,23 @@ def test_new_span_is_read_and_compared_with_the_last_blessed_model(line) -> None
     assert line.new_span.states()["SequenceTrainer"] == "done"
     assert line.new_span.record["verdict"]["baseline"]
     assert line.new_span.record["pushed"].endswith("serving/2")
+
+
+def test_new_span_starts_from_the_last_blessed_model_and_says_so(line) -> None:
+    assert "started from scratch: no earlier blessed model of other data" in line.first.out
+    start = line.new_span.record["history"]["start"]
+    assert start["model"] == str(line.output(line.first, "SequenceTrainer", "model"))
+    rows = start["rows"]["target"]
+    assert rows["moved"] == rows["left_out"] == 0
+    assert rows["kept"] > 0 < rows["new"]
+    assert f"target {rows['kept']} rows kept, 0 moved, {rows['new']} new" in line.new_span.out
+    assert not any((line.folder / "runs/small/serving/2").rglob("*.npz"))
+
+
+def test_a_warm_started_run_is_cached_when_it_is_repeated(line) -> None:
+    states = line.new_span_again.states()
+    assert [states[name] for name in BEFORE_EVALUATION] == ["cached"] * 7
+    assert line.new_span_again.record["pushed"] == line.new_span.record["pushed"]
 
 
 def test_vocabulary_is_extended_and_no_id_moves(line) -> None:

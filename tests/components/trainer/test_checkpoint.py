@@ -162,3 +162,6 @@ def test_the_key_is_of_all_that_decides_the_weights_and_of_nothing_else(tmp_path
         {"settings": Settings(task="lm", target=Side("text", "whitespace", 9))},
     ]
     assert len({key(), *(key(**change) for change in others)}) == 1 + len(others)
+    bases = {run_key(base, "v", digest) for digest in ("", "one model", "another")}
+    assert len(bases) == 3
+    assert key() in bases

@@ -1,0 +1,45 @@
+"""Which model a run starts from, such that an unchanged re-run is cached.
+
+A run on data that were trained on before starts from what that earlier run started from; otherwise
+"the last blessed model" would be the one that it made itself, and each run would train on top of the
+one before. A run on new data starts from the last blessed model.
+"""
+
+import json
+import os
+
+from pipeline.inputs import RunInputs
+from pipeline.store import MadeModel
+
+
+def data_key(inputs: RunInputs) -> str:
+    """What is trained on, as JSON: the files' content, and how they are split."""
+    found = inputs.example_gen
+    split = {"split": json.loads(found["split"]), "split_by": json.loads(found["split_by"])}
+    return json.dumps({"content": found["fingerprint"]} | split, sort_keys=True)
+
+
+def base_model(made: list[MadeModel], key: str) -> str:
+    """Folder of the model to start from, or "" to start from scratch.
+
+    A model whose data were split in another way is none: it may have seen this run's eval rows.
+
+    Args:
+      made: earlier models, oldest first.
+      key: `data_key` of this run.
+    """
+    for earlier in reversed(made):
+        repeats = earlier.data_key == key and earlier.warm_start == "auto"
+        if repeats and (not earlier.base or os.path.isdir(earlier.base)):
+            return earlier.base
+    usable = [each for each in made if each.blessed and _split_alike(each.data_key, key)]
+    return usable[-1].uri if usable else ""
+
+
+def _split_alike(one: str, other: str) -> bool:
+    """Whether two keys are of other data, split in the same way; "" is of a model without one."""
+    if not one or one == other:
+        return False
+    facts, others = json.loads(one), json.loads(other)
+    content = facts.pop("content"), others.pop("content")
+    return content[0] != content[1] and bool(facts == others)
