@@ -1,4 +1,4 @@
-"""`python -m benchmarks.padding`: share of padding of planned shapes and of the peers' buckets.
+"""`python -m benchmarks.padding`: share of padding of planned shapes, packed rows, peers' buckets.
 
 Counted on the lengths of three data sets, not timed. A peer's bucket is padded to the longest of its
 members on each side, so that it is one shape too; only where the buckets end differs. What the
@@ -20,10 +20,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from components.trainer import buckets
+from components.trainer import buckets, packing
 
 DATA = os.path.join("..", "shared", "data")
 FIRST_BOUNDARY, STEP = 8, 1.1
+PACKING_LIMIT = 0.02
 
 
 class DataSet(NamedTuple):
@@ -68,7 +69,7 @@ def main() -> None:
 
 
 def table(name: str, histogram: buckets.Histogram, data: DataSet) -> Iterator[str]:
-    """Two lines: at the most shapes, and at as many as tensor2tensor's own boundaries make."""
+    """Three lines: at the most shapes, at as many as tensor2tensor's own boundaries make, packed."""
     ours = share(histogram, buckets.best_shapes(histogram, data.shapes))
     width = share(histogram, width_shapes(histogram, data.shapes))
     step = share(histogram, step_shapes(histogram, fewest_step(histogram, data.shapes)))
@@ -77,6 +78,10 @@ def table(name: str, histogram: buckets.Histogram, data: DataSet) -> Iterator[st
     ours = share(histogram, buckets.best_shapes(histogram, len(own)))
     width = share(histogram, width_shapes(histogram, len(own)))
     yield f"{name:10}{len(own):7}{ours:9.2%}{width:12.2%}{share(histogram, own):8.2%}"
+    packed = packing.plan([histogram], size=64)
+    row = " x ".join(str(length) for length in packed.shape)
+    text = f"{name:10}{'packed':>7}{packed.padding_share:9.2%}{'':20}{PACKING_LIMIT:8.0%}"
+    yield f"{text}  rows of {row}"
 
 
 def histogram(path: str, data: DataSet) -> buckets.Histogram:

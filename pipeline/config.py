@@ -236,6 +236,9 @@ class BatchConfig:
     )
     shuffle_buffer: int = setting(500_000, "examples among which to shuffle", ge=1)
     bucket_multiple: int = setting(1, "lengths are padded up to a multiple of this", ge=1)
+    packing: Literal["none", "best_fit"] = setting(
+        "none", "best_fit: several whole examples share a row (transformer only)"
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def check(config: "Config", problems: Problems) -> None:
     """Adds every contradiction to `problems`."""
-    for one in (_optimizer, _noam, _bad_batches, _exported_weights, _accumulation):
+    for one in (_optimizer, _noam, _bad_batches, _exported_weights, _accumulation, _packing):
         one(config, problems)
 
 
@@ -57,3 +57,16 @@ def _accumulation(config: "Config", problems: Problems) -> None:
     if readable and size and train.accumulation_steps > 1:
         text = f"got {train.accumulation_steps}, expected 1 with batch.effective_size = {size}"
         problems.add("train.accumulation_steps", f"{text}, which decides how many batches")
+
+
+def _packing(config: "Config", problems: Problems) -> None:
+    """Only attention can be kept within an example; a recurrent state runs on into the next."""
+    if not problems.clean("batch.packing") or config.batch.packing == "none":
+        return
+    if problems.clean("model.family") and config.model.family != "transformer":
+        text = f"got {config.batch.packing} with model.family {config.model.family}, "
+        problems.add("batch.packing", text + "expected none (only a transformer can pack)")
+    for key in ("batch.shapes", "batch.bucket_multiple"):
+        if problems.clean(key) and key in problems.given:
+            text = f"has no effect with batch.packing {config.batch.packing}; expected no value"
+            problems.add(key, text)

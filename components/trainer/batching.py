@@ -44,7 +44,7 @@ def histogram(files: Sequence[str], lengths: features.Lengths) -> buckets.Histog
     limits = (lengths.target, lengths.source) if lengths.source else (lengths.target,)
     found: buckets.Ints = np.zeros([0, len(limits)], np.int64)
     counts: buckets.Ints = np.zeros([0], np.int64)
-    for rows in _records(files).batch(_ROWS_READ).map(lambda rows: _lengths(rows, lengths)):
+    for rows in _records(files).batch(_ROWS_READ).map(lambda rows: row_lengths(rows, lengths)):
         found = np.concatenate([found, rows.numpy()])
         counts = np.concatenate([counts, np.ones(len(rows), np.int64)])
         found, counts = buckets.merged(found, counts)
@@ -85,13 +85,13 @@ def training_batches(
         none = evaluation_batches(files, lengths, size=1, multiple=1)
         return none.map(lambda batch: (tf.constant(epochs.start, tf.int64), batch))
     if plan.examples <= shuffle_buffer:
-        block, read = plan.examples, _held(files, plan.examples, epochs)
+        block, read = plan.examples, held(files, plan.examples, epochs)
     else:
         block = max(1, shuffle_buffer // 2)
         read = _in_blocks(files, math.ceil(plan.examples / block), block, seed, epochs)
     cut = read.scan(tf.constant([], tf.string), _Cutter(plan, lengths, seed, block)).prefetch(1)
     batches = cut.flat_map(_batches_of_block).skip(start)
-    parse, shapes = _parser(lengths), _shape_table(plan)
+    parse, shapes = parser(lengths), _shape_table(plan)
     ready = batches.map(
         lambda epoch, rows, bucket: (
             epoch,
@@ -100,14 +100,14 @@ def training_batches(
         num_parallel_calls=2,
         deterministic=True,
     ).prefetch(4)
-    return ready.with_options(_read_at_once())
+    return ready.with_options(read_at_once())
 
 
 def evaluation_batches(
     files: Sequence[str], lengths: features.Lengths, *, size: int, multiple: int
 ) -> tf.data.Dataset:
     """All examples once, in file order."""
-    batches = _records(files).batch(size).map(_parser(lengths))
+    batches = _records(files).batch(size).map(parser(lengths))
     return batches.map(lambda batch: trim(batch, multiple)).prefetch(4)
 
 
@@ -128,7 +128,7 @@ def _records(files: Sequence[str]) -> tf.data.Dataset:
     return records.dataset(sorted(files))
 
 
-def _held(files: Sequence[str], examples: int, epochs: range) -> tf.data.Dataset:
+def held(files: Sequence[str], examples: int, epochs: range) -> tf.data.Dataset:
     """(epoch, 0, all rows) for each epoch; the rows are read once, and are the same tensor."""
     # One row more than planned, if there is one: `_Cutter` counts them.
     rows = _records(files).batch(examples + 1).apply(tf.data.experimental.assert_cardinality(1))
@@ -145,7 +145,7 @@ def _in_blocks(
     names = sorted(files)
 
     def of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
-        shuffled = tf.random.experimental.stateless_shuffle(names, _seed_of(seed, epoch))
+        shuffled = tf.random.experimental.stateless_shuffle(names, seed_of(seed, epoch))
         rows = records.dataset(shuffled).batch(block)
         counted = rows.apply(tf.data.experimental.assert_cardinality(blocks)).enumerate()
         return counted.map(lambda number, rows: (epoch, number, rows))
@@ -153,20 +153,20 @@ def _in_blocks(
     return tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(of_epoch)
 
 
-def _seed_of(seed: int, epoch: tf.Tensor) -> tf.Tensor:
+def seed_of(seed: int, epoch: tf.Tensor) -> tf.Tensor:
     """Of an epoch, int [2]."""
     of_run = tf.convert_to_tensor(seed)
     return tf.stack([of_run, tf.cast(epoch, of_run.dtype)])
 
 
-def _read_at_once() -> tf.data.Options:
+def read_at_once() -> tf.data.Options:
     """Read ahead from when the iterator is made, not from its first batch on."""
     options = records.options()
     options.experimental_warm_start = True
     return options
 
 
-def _parser(lengths: features.Lengths) -> Callable[[tf.Tensor], Batch]:
+def parser(lengths: features.Lengths) -> Callable[[tf.Tensor], Batch]:
     spec = features.feature_spec(lengths)
     return lambda serialized: tf.io.parse_example(serialized, spec)
 
@@ -214,7 +214,7 @@ class _Cutter:
         self._check(read, last)
         # One block is handed on as it is: `concat` would copy it.
         rows = tf.concat([left, read], axis=0) if self._last else read
-        seed = tf.random.experimental.stateless_fold_in(_seed_of(self._seed, epoch), number)
+        seed = tf.random.experimental.stateless_fold_in(seed_of(self._seed, epoch), number)
         order = tf.random.experimental.stateless_shuffle(tf.range(tf.size(rows)), seed)
         bucket = tf.gather(self._bucket(rows), order)
         bucket = tf.cond(last, lambda: self._promoted(bucket), lambda: bucket)
@@ -250,7 +250,7 @@ class _Cutter:
     def _bucket(self, rows: tf.Tensor) -> tf.Tensor:
         """The first bucket that holds each row, int32 [N]."""
         shapes = _shape_table(self._plan)
-        fits = tf.reduce_all(_lengths(rows, self._lengths)[:, None] <= shapes, axis=2)
+        fits = tf.reduce_all(row_lengths(rows, self._lengths)[:, None] <= shapes, axis=2)
         text = "the files hold other rows than were planned for: one is longer than all shapes"
         tf.debugging.Assert(tf.reduce_all(tf.reduce_any(fits, axis=1)), [text])
         return tf.argmax(fits, axis=1, output_type=tf.int32)
@@ -290,7 +290,7 @@ def _sides(lengths: features.Lengths) -> tuple[str, ...]:
     return both if lengths.source else both[:1]
 
 
-def _lengths(rows: tf.Tensor, lengths: features.Lengths) -> tf.Tensor:
+def row_lengths(rows: tf.Tensor, lengths: features.Lengths) -> tf.Tensor:
     """Serialized rows [N] to int64 [N, D]; nothing else of them is parsed."""
     spec = {name: tf.io.FixedLenFeature([], tf.int64) for name in _sides(lengths)}
     parsed = tf.io.parse_example(rows, spec)

@@ -8,9 +8,10 @@ from components.sequence_loss import (
     LossParts,
     LossSum,
     linear_sequence_loss_parts,
+    per_segment_weights,
     sequence_loss_sum,
 )
-from components.trainer.models import SequenceModel
+from components.trainer.models import SequenceModel, segments
 from components.trainer.request import LossOptions
 from transform import features, sequence
 from transform.settings import Settings
@@ -56,6 +57,8 @@ class Objective:
     def inputs(self, batch: Batch) -> Batch:
         """The model's features: the batch, and the targets shifted right."""
         shifted = sequence.shift_right(batch[features.TARGETS], self._bos_id)
+        if segments.TARGET_POSITIONS in batch:
+            shifted = segments.shift_right(shifted, batch[segments.TARGET_POSITIONS], self._bos_id)
         return batch | {features.DECODER_INPUTS: shifted}
 
     def minimised(self, batch: Batch) -> Minimised:
@@ -87,13 +90,14 @@ class Objective:
         forward_only: bool = False,
     ) -> LossParts:
         kernel, bias, transposed = self._model.stored_projection()
-        return linear_sequence_loss_parts(
+        reduction, weights, examples = _of_rows(batch, loss.reduction)
+        parts = linear_sequence_loss_parts(
             hidden,
             kernel,
             bias,
             batch[features.TARGETS],
-            batch[features.LOSS_WEIGHTS],
-            reduction=loss.reduction,
+            weights,
+            reduction=reduction,
             target_lengths=batch[features.TARGET_LENGTHS],
             label_smoothing=loss.label_smoothing,
             z_loss=loss.z_loss,
@@ -101,3 +105,23 @@ class Objective:
             compute_dtype=self._product_dtype,
             forward_only=forward_only,
         )
+        return parts if examples is None else _divided_by(parts, examples)
+
+
+def _of_rows(batch: Batch, reduction: str) -> tuple[str, tf.Tensor, tf.Tensor | None]:
+    """(reduction, weights [B, T], divisor or None) with which rows of several examples, if they are
+    packed, come to what the examples come to on rows of their own."""
+    weights = batch[features.LOSS_WEIGHTS]
+    if segments.TARGET_SEGMENTS not in batch:
+        return reduction, weights, None
+    if reduction == "example_mean":
+        return "token_mean", per_segment_weights(weights, batch[segments.TARGET_SEGMENTS]), None
+    if reduction == "batch_mean":
+        examples = tf.cast(tf.reduce_sum(batch[segments.PACKED_EXAMPLES]), weights.dtype)
+        return "token_sum", weights, examples
+    return reduction, weights, None
+
+
+def _divided_by(parts: LossParts, divisor: tf.Tensor) -> LossParts:
+    """The same sums, to be divided by `divisor`."""
+    return LossParts(*(LossSum(part.numerator, divisor) for part in parts))

@@ -36,7 +36,8 @@ class LossOptions:
 @dataclass(frozen=True)
 class BatchOptions:
     """`size` examples, or padded tokens, a batch; at most `shapes` lengths that it is padded to,
-    multiples of `bucket_multiple`; `effective_size` target tokens an update (0: one batch)."""
+    multiples of `bucket_multiple`; `effective_size` target tokens an update (0: one batch).
+    `packing` puts several examples into a row, of one length, instead."""
 
     type: Literal["examples", "tokens"] = "examples"
     size: int = 64
@@ -44,6 +45,7 @@ class BatchOptions:
     shapes: int = 16
     shuffle_buffer: int = 500_000
     bucket_multiple: int = 1
+    packing: Literal["none", "best_fit"] = "none"
 
     @property
     def validation_rows(self) -> int:

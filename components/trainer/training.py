@@ -13,7 +13,15 @@ import keras
 import tensorflow as tf
 
 from components.errors import InputError
-from components.trainer import batching, numerics, starting_point, warm_start
+from components.trainer import (
+    batching,
+    buckets,
+    numerics,
+    packed_batches,
+    packing,
+    starting_point,
+    warm_start,
+)
 from components.trainer.checkpoint import Checkpoints, run_key
 from components.trainer.goodput import Goodput
 from components.trainer.history import History
@@ -30,6 +38,8 @@ from transform.settings import Settings
 from transform.vocabulary import Vocabularies
 
 Report = Callable[[str], None]
+_Plan = buckets.Plan | packing.PackedPlan
+_Read = Callable[[range, int], tf.data.Dataset]
 __all__ = ["History", "Objective", "clear_checkpoints", "contract_lengths", "model_spec", "train"]
 
 
@@ -105,11 +115,12 @@ def _prepared(
     if start:
         start.give_weights(model)  # before the moving average takes its first
     optimizer = make_optimizer(options, data.steps, spec.units)
+    packs = request.batch.packing != "none"
     updates = Updates(
         model,
         Objective(model, request.settings, request.loss, numerics.product_dtype(options.precision)),
         optimizer,
-        batch_spec,
+        packed_batches.batch_spec(batch_spec) if packs else batch_spec,
         window=data.window,
         clip_norm=options.clip_norm or 0.0,
         ema=options.ema,
@@ -135,7 +146,7 @@ def _data(request: TrainRequest) -> tuple[Data, int]:
       InputError: the split has no examples.
     """
     options, batch, lengths = request.train, request.batch, contract_lengths(request.settings)
-    plan = batching.plan(request.train_files, lengths, batch)
+    plan, read = _reader(request, lengths)
     if not plan.examples:
         raise InputError("data.split.train: got no examples, expected at least one to train on")
     window = max(options.accumulation_steps, plan.micro_batches)
@@ -143,20 +154,34 @@ def _data(request: TrainRequest) -> tuple[Data, int]:
     batches = steps * window if steps else plan.batches_per_epoch * (options.epochs or 1)
 
     def rest(epoch: int, start: int) -> tf.data.Dataset:
-        return batching.training_batches(
-            request.train_files,
-            lengths,
-            plan,
-            seed=options.seed,
-            epochs=range(epoch, math.ceil(batches / plan.batches_per_epoch)),
-            shuffle_buffer=batch.shuffle_buffer,
-            start=start,
-        )
+        return read(range(epoch, math.ceil(batches / plan.batches_per_epoch)), start)
 
     validation = batching.evaluation_batches(
         request.eval_files, lengths, size=batch.validation_rows, multiple=batch.bucket_multiple
     )
     return Data(rest, plan.batches_per_epoch, batches, window, validation), plan.examples
+
+
+def _reader(request: TrainRequest, lengths: features.Lengths) -> tuple[_Plan, _Read]:
+    """The plan of an epoch, and (epochs, batches already taken of the first) -> its batches.
+
+    Raises:
+      InputError: only a Transformer keeps the examples of a packed row apart.
+    """
+    files, options, seed = request.train_files, request.batch, request.train.seed
+    if options.packing == "none":
+        plan = batching.plan(files, lengths, options)
+        buffer = options.shuffle_buffer
+        return plan, lambda epochs, start: batching.training_batches(
+            files, lengths, plan, seed=seed, epochs=epochs, shuffle_buffer=buffer, start=start
+        )
+    if request.model.family != "transformer":
+        got = f"batch.packing: got {options.packing} with model.family {request.model.family}"
+        raise InputError(f"{got}, expected none (only a transformer can pack)")
+    packed = packed_batches.plan(files, lengths, options)
+    return packed, lambda epochs, start: packed_batches.training_batches(
+        files, lengths, packed, seed=seed, epochs=epochs, start=start
+    )
 
 
 def _shown(

@@ -46,4 +46,6 @@ def test_the_table_is_printed_and_a_missing_set_is_named(tmp_path, monkeypatch, 
     printed = capsys.readouterr().out.splitlines()
     # 2, 6, 6, 31 with eos. The first boundary is 8: 3 * 6 + 31 = 49 positions for 45.
     assert printed[1].split() == ["PTB", "16", "0.00%", "0.00%", "8.16%", "5%"]
-    assert printed[3].startswith("EWT       skipped: no file ")
+    # One row holds all of them: 45 of 46 positions.
+    assert printed[3].split() == ["PTB", "packed", "2.17%", "2%", "rows", "of", "46"]
+    assert printed[4].startswith("EWT       skipped: no file ")

@@ -326,6 +326,19 @@ def test_one_wrong_value(load: Callable[[str], Config], text: str, expected: str
             "4: train.accumulation_steps: got 2, expected 1 with batch.effective_size = 900, "
             "which decides how many batches",
         ),
+        (
+            LM % "" + "batch: {packing: best_fit}",
+            "4: batch.packing: got best_fit with model.family gru, expected none (only a "
+            "transformer can pack)",
+        ),
+        (
+            LM % "" + "model: {family: transformer}\nbatch: {packing: best_fit, shapes: 4}",
+            "5: batch.shapes: has no effect with batch.packing best_fit; expected no value",
+        ),
+        (
+            LM % "" + "model: {family: transformer}\nbatch: {packing: first_fit}",
+            "5: batch.packing: got 'first_fit', expected one of none, best_fit",
+        ),
         (START + "task: lm\ndata: {path: nowhere}", "3: data.path: no such folder: nowhere"),
         (
             START + "task: lm\ndata: {path: file}",

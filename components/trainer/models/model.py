@@ -32,7 +32,8 @@ class SequenceModel(keras.Model):
     `features` are batches of the feature contract: `target_lengths` [B] and `decoder_inputs`
     [B, T] (lm, seq2seq); `inputs` [B, S] and `input_lengths` [B] (seq2seq, tagging, where S = T);
     for tagging optionally `input_chars` [B, S, C], with `input_char_lengths` [B, S] if C varies.
-    Padded positions hold any ids whatever and change nothing elsewhere.
+    Padded positions hold any ids whatever and change nothing elsewhere. Transformers also take rows
+    of several examples each, with the features of `segments`.
 
     Attributes:
       spec: the ModelSpec that the model was built from.

@@ -1,7 +1,8 @@
 """The Transformer family, from KerasHub's layers (normalisation first, learned positions).
 
 Causal attention never sees the padding on the right, so decoders need no padding mask; encoders
-and cross attention get theirs from lengths.
+and cross attention get theirs from lengths. In packed rows (see `segments`) attention stays within
+an example, and positions start again with each.
 """
 
 from typing import Any
@@ -10,11 +11,13 @@ import keras
 import keras_hub
 import tensorflow as tf
 
+from components.trainer.models import segments
 from components.trainer.models.characters import CharacterFeatures
 from components.trainer.models.masking import batch_size, length_mask, real_ids, zero_padding
 from components.trainer.models.spec import ModelSpec
 
 Features = dict[str, tf.Tensor]
+Masks = dict[str, tf.Tensor | None]
 
 
 def _blocks(kind: type[keras.layers.Layer], spec: ModelSpec) -> list[keras.layers.Layer]:
@@ -53,11 +56,20 @@ class Embedding(keras.layers.Layer):
         )
         self.dropout = keras.layers.Dropout(spec.dropout)
 
-    def call(self, ids: tf.Tensor, start: tf.Tensor | int = 0, training: bool = False) -> tf.Tensor:
+    def call(
+        self,
+        ids: tf.Tensor,
+        start: tf.Tensor | int = 0,
+        positions: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tf.Tensor:
+        """`start`: the position of the first id; `positions` [B, T]: of each, instead."""
         end = start + tf.shape(ids)[1]
+        if positions is not None:
+            end = tf.cast(tf.reduce_max(positions) + 1, tf.int32)
         check = tf.debugging.assert_less_equal(end, self.positions, self.too_long)
         with tf.control_dependencies([] if check is None else [check]):
-            values = self.table(ids, start_index=start)
+            values = self.table(ids, start_index=start, positions=positions)
         return self.dropout(values, training=training)
 
 
@@ -76,12 +88,29 @@ class TransformerEncoder(keras.layers.Layer):
     def call(self, features: Features, training: bool = False) -> tf.Tensor:
         """Encode `inputs` [B, S] to [B, S, D], exactly zero at padding."""
         mask = length_mask(features["inputs"], features["input_lengths"])
-        values = self.embedding(real_ids(features["inputs"], mask), training=training)
+        positions = features.get(segments.INPUT_POSITIONS)
+        values = self.embedding(
+            real_ids(features["inputs"], mask), positions=positions, training=training
+        )
         if self.characters is not None:
             values += self.characters(features, mask)
+        visible = None
+        if segments.INPUT_SEGMENTS in features:
+            numbers = features[segments.INPUT_SEGMENTS]
+            visible = segments.same_segment(numbers, numbers)
         for layer in self.stack:
-            values = layer(values, padding_mask=mask, training=training)
+            values = layer(values, padding_mask=mask, attention_mask=visible, training=training)
         return zero_padding(self.norm(values), mask)
+
+
+def _packed_masks(features: Features, memory: tf.Tensor | None) -> tuple[tf.Tensor | None, Masks]:
+    """The memory of packed rows, and the masks that keep each example to itself."""
+    targets = features[segments.TARGET_SEGMENTS]
+    masks: Masks = {"decoder_attention_mask": segments.same_segment(targets, targets)}
+    if memory is not None:
+        visible = segments.same_segment(targets, features[segments.INPUT_SEGMENTS])
+        memory, masks["encoder_attention_mask"] = segments.with_nothing(memory, visible)
+    return memory, masks
 
 
 class TransformerDecoder(keras.layers.Layer):
@@ -108,9 +137,15 @@ class TransformerDecoder(keras.layers.Layer):
     ) -> tf.Tensor:
         """`decoder_inputs` [B, T], memory [B, S, D] and its mask [B, S] to [B, T, D]."""
         mask = length_mask(features["decoder_inputs"], features["target_lengths"])
-        values = self.embedding(real_ids(features["decoder_inputs"], mask), training=training)
+        positions = features.get(segments.TARGET_POSITIONS)
+        values = self.embedding(
+            real_ids(features["decoder_inputs"], mask), positions=positions, training=training
+        )
+        masks: Masks = {"encoder_padding_mask": memory_mask}
+        if segments.TARGET_SEGMENTS in features:
+            memory, masks = _packed_masks(features, memory)
         for layer in self.stack:
-            values = layer(values, memory, encoder_padding_mask=memory_mask, training=training)
+            values = layer(values, memory, **masks, training=training)
         return self.norm(values)
 
     def empty_cache(self, size: tf.Tensor, length: tf.Tensor | int) -> tf.Tensor:

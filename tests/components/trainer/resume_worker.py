@@ -2,7 +2,8 @@
 
 Run as `python resume_worker.py REQUEST.json`: one import of TensorFlow for all the children.
 The request: `train`, `eval` (files), `folder`, `options` (of TrainOptions), `kills`: a list of
-numbers of batches, at each of which one process is killed; the last process is left alone.
+numbers of batches, at each of which one process is killed; the last process is left alone;
+`packed`: a Transformer on packed rows instead of a GRU.
 """
 
 import json
@@ -27,6 +28,8 @@ VOCABULARIES = Vocabularies({"target": Vocabulary((b"a", b"b", b"c", b"d", b"e")
 
 
 def request_of(asked: dict) -> TrainRequest:
+    packed = asked.get("packed", False)
+    family, packing = ("transformer", "best_fit") if packed else ("gru", "none")
     return TrainRequest(
         train_files=(asked["train"],),
         eval_files=(asked["eval"],),
@@ -34,9 +37,9 @@ def request_of(asked: dict) -> TrainRequest:
         vocabulary="",
         serving_folder="",
         settings=Settings(task="lm", target=Side("text", "whitespace", 8)),
-        model=ModelOptions(units=8, dropout=0.3),
+        model=ModelOptions(family=family, units=8, feed_forward=8, dropout=0.3),
         loss=LossOptions(),
-        batch=BatchOptions(size=16, shapes=3, shuffle_buffer=60),
+        batch=BatchOptions(size=16, shapes=3, shuffle_buffer=60, packing=packing),
         train=TrainOptions(**asked["options"]),
         state_folder=os.path.join(asked["folder"], "state"),
     )

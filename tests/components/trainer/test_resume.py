@@ -22,6 +22,7 @@ COMMON = {
 CASES = {
     "plain": ({}, [2, 11, 30]),
     "accumulated": ({"accumulation_steps": 3}, [6, 23]),
+    "packed": ({"accumulation_steps": 2}, [7, 29]),
 }
 
 
@@ -39,7 +40,7 @@ def finished(tmp_path_factory, write_rows, copy_rows) -> dict[str, pathlib.Path]
             folders[name] = folder / name.replace(" ", "_")
             folders[name].mkdir()
             run = {"folder": str(folders[name]), "options": COMMON | options, "kills": points}
-            asked.append(files | run)
+            asked.append(files | run | {"packed": case == "packed"})
     request = folder / "request.json"
     request.write_text(json.dumps(asked))
     done = subprocess.run(
