@@ -300,6 +300,12 @@ class TrainConfig:
     warm_start: Literal["auto", "never"] = setting(
         "auto", "auto: new data start from the last blessed model; never: always from scratch"
     )
+    distribution: Literal["none", "mirrored", "multi_worker"] = setting(
+        "none", "what shares each batch: GPUs of one machine, or the processes that TF_CONFIG names"
+    )
+    replicas: int = setting(
+        0, "mirrored: so many GPUs, or parts of the CPU where there is none; 0 = all GPUs", ge=0
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

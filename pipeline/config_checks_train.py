@@ -10,7 +10,16 @@ if TYPE_CHECKING:
 
 def check(config: "Config", problems: Problems) -> None:
     """Adds every contradiction to `problems`."""
-    for one in (_optimizer, _noam, _bad_batches, _exported_weights, _accumulation, _packing):
+    checks = (
+        _optimizer,
+        _noam,
+        _bad_batches,
+        _exported_weights,
+        _accumulation,
+        _packing,
+        _replicas,
+    )
+    for one in checks:
         one(config, problems)
 
 
@@ -70,3 +79,11 @@ def _packing(config: "Config", problems: Problems) -> None:
         if problems.clean(key) and key in problems.given:
             text = f"has no effect with batch.packing {config.batch.packing}; expected no value"
             problems.add(key, text)
+
+
+def _replicas(config: "Config", problems: Problems) -> None:
+    train = config.train
+    readable = problems.clean("train.distribution", "train.replicas")
+    if readable and train.replicas and train.distribution != "mirrored":
+        text = f"got {train.replicas}, expected 0 with train.distribution {train.distribution}"
+        problems.add("train.replicas", text)

@@ -51,8 +51,10 @@ def _run(
     terminal.line(f"tokenline run: {name} ({config.task}), {where}{spans}")
     terminal.status("  loading TensorFlow and TFX")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # before TensorFlow is imported
+    from components.trainer import distribution
     from pipeline import local_runner  # heavy: TFX
 
+    distribution.prepare(config.train.distribution, config.train.replicas)
     progress = _Progress(terminal)
     with progress.shown():
         terminal.line(f"  {'loaded TensorFlow and TFX':<28}{time.monotonic() - started:7.1f} s")

@@ -103,10 +103,12 @@ def linear_sequence_loss_parts(
     transpose_kernel: bool = False,
     compute_dtype: Any = None,
     forward_only: bool = False,
+    raises: bool = True,
 ) -> LossParts:
     """`linear_sequence_loss` as what is minimised, the plain loss and the z-loss apart.
 
-    Args, errors: those of `linear_sequence_loss`.
+    Args, errors: those of `linear_sequence_loss`, and `raises`: whether a loss that is not finite is
+    an error; otherwise the sums are not finite.
 
     Returns:
       `LossParts(total, plain, z_loss)`, as `sequence_loss_parts`; only `total` has a gradient.
@@ -121,6 +123,7 @@ def linear_sequence_loss_parts(
         chunk_tokens=chunk_tokens,
         compute_dtype=_compute_dtype(hidden, compute_dtype),
         gradient=not forward_only,
+        raises=raises,
     )
     reductions.require_lengths_if_needed(reduction, target_lengths, weights)
     batch = linear_inputs.require_batch(
@@ -223,7 +226,9 @@ def _values(inputs: Sequence[tf.Tensor], batch: Batch, plan: Plan, expected: tf.
     result = _run(batch, [*inputs[:-1], inputs[-1] * tf.stop_gradient(expected)], plan)
     token_losses, z_losses = _token_losses(result, plan)
     shape = tf.shape(batch.weights)
-    token_losses = checks.check_finite(tf.reshape(token_losses, shape), batch.weights)
+    token_losses = tf.reshape(token_losses, shape)
+    if plan.raises:
+        token_losses = checks.check_finite(token_losses, batch.weights)
     numerator = tf.reduce_sum(tf.reduce_sum(inputs[-1] * token_losses, axis=1))
     plain, z_losses = tf.reshape(result.plain, shape), tf.reshape(z_losses, shape)
     return _Values(numerator, token_losses, plain, z_losses, result)

@@ -47,6 +47,7 @@ class Plan:
       chunk_tokens: at most so many rows to a chunk; None: `CHUNK_ELEMENTS` / V, at least `FEWEST_ROWS`.
       compute_dtype: of the matrix products; sums and losses are float32 (float64 for float64).
       gradient: whether to compute it.
+      raises: whether a loss that is not finite, where it counts, is an error.
     """
 
     label_smoothing: float
@@ -55,6 +56,7 @@ class Plan:
     chunk_tokens: int | None
     compute_dtype: tf.DType
     gradient: bool
+    raises: bool = True
 
     def __post_init__(self) -> None:
         rows = self.chunk_tokens

@@ -11,7 +11,7 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from components import progress
-from components.trainer import export, spec, starting_point, training
+from components.trainer import distribution, export, spec, starting_point, training
 from components.trainer.decoding import DecodeOptions
 from components.trainer.request import (
     BatchOptions,
@@ -59,6 +59,8 @@ class Executor(base_executor.BaseExecutor):
         )
         vocabularies = Vocabularies.read(request.vocabulary)
         model, history = training.train(request, vocabularies, progress.update)
+        if not distribution.is_chief(request.train):
+            return  # the chief writes what came out
         progress.result(described(history.start))
         progress.result(history.summary())
         progress.update("exporting the model")

@@ -122,7 +122,9 @@ class Spikes:
 
 
 def reason_for(taken: Any, limit: float) -> str:
-    """Why a batch was not good though its loss was finite."""
+    """Why a batch was not good though computing its loss raised nothing."""
+    if not math.isfinite(float(taken.numerator)):
+        return "the loss of a row is not finite"
     if not math.isfinite(float(taken.gradient_norm)):
         return f"the norm of the gradient is {float(taken.gradient_norm)}, expected a finite number"
     loss = float(taken.numerator) / float(taken.denominator)

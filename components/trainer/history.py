@@ -30,6 +30,7 @@ class History:
     `steps` are updates and `batches` what they were made from. Of the batches, `bad_batches` were
     skipped and `empty_batches` had no weight. `resumes`: how often a checkpoint was continued.
     `start`: what the weights were at first, see `started.described`.
+    `replicas`: how many computed each batch together.
     `seconds` is the time without `goodput["setup"]`; `goodput` has all of it, by phase.
     """
 
@@ -45,6 +46,7 @@ class History:
     empty_batches: int = 0
     resumes: int = 0
     traces: int = 0
+    replicas: int = 1
     stopped_early: bool = False
     validation: dict[str, float | None] = field(default_factory=dict)
     goodput: dict[str, float] = field(default_factory=dict)
@@ -69,6 +71,7 @@ class History:
             f"{self.steps:,} steps{early}  loss {last.train_loss:.4f}{validated}  "
             f"{self.useful_tokens / max(1e-9, self.seconds):,.0f} useful tokens/s  "
             f"{self.padding_share:.0%} padding{self._shown_wait()}{self._shown_skipped()}"
+            f"{self._shown_replicas()}"
         )
 
     @property
@@ -79,6 +82,9 @@ class History:
     def _shown_wait(self) -> str:
         waited = self.goodput.get("data_wait", 0.0) / max(1e-9, self.seconds)
         return f"  {waited:.0%} waiting for data" if waited >= 0.03 else ""
+
+    def _shown_replicas(self) -> str:
+        return f"  {self.replicas} replicas" if self.replicas > 1 else ""
 
     def _shown_skipped(self) -> str:
         return f"  {self.bad_batches:,} bad batches skipped" if self.bad_batches else ""

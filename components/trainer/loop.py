@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from components.trainer import faults
+from components.trainer import distribution, faults
 from components.trainer.ahead import Ahead
 from components.trainer.checkpoint import Arrays, Checkpoint, Checkpoints
 from components.trainer.goodput import Goodput
@@ -62,6 +62,7 @@ class Loop:
         goodput: Goodput,
         checkpoints: Checkpoints | None,
         bad_folder: str = "",
+        replicas: distribution.Replicas = distribution.ALONE,
     ) -> None:
         self._updates = updates
         self._shown = shown
@@ -70,11 +71,12 @@ class Loop:
         self._report = report
         self._goodput = goodput
         self._checkpoints = checkpoints
+        self._replicas = replicas
         self._selection = Selection(options)
         self._bad = faults.BadBatches(options, bad_folder)
         self._empty = faults.EmptyBatches(options.max_empty_batches, data.batches)
         self._spikes = faults.Spikes(options.spike_sigmas)
-        self._seeds = [v for v in updates.state()["model"] if v.dtype == tf.uint32]
+        self._seeds = [v for v in updates.state()["model"] if v.dtype.is_integer]
         self._history = History()
         self._batch = self._first = 0  # batches taken; those taken before this process
         self._logged = _Log(goodput.training_seconds())
@@ -83,6 +85,7 @@ class Loop:
         """Train; the weights to export are then in the shown model."""
         with self._goodput.phase("checkpoint"):
             self._resume()
+            self._replicas.agree("batches trained before", self._batch)
         self._report("tracing the model")
         with self._goodput.phase("tracing"):
             rest = self._data.rest(*divmod(self._batch, self._data.per_epoch))
@@ -102,7 +105,7 @@ class Loop:
         history.steps = self._data.step_of(self._batch)
         history.batches, history.stopped_early = self._batch, stopped
         history.bad_batches, history.empty_batches = self._bad.count, self._empty.count
-        history.traces = self._updates.traces
+        history.traces, history.replicas = self._updates.traces, self._replicas.count
         history.goodput = self._goodput.seconds()
         history.seconds = self._goodput.training_seconds()
         return history
@@ -170,7 +173,8 @@ class Loop:
         logs = self._closes(number) and step % self._options.log_steps == 0
         stop = self._point(step, validates) if validates or logs else False
         every = self._options.checkpoint_steps
-        if self._checkpoints and every and number % every == 0 and not last and not stop:
+        due = every and number % every == 0 and not last and not stop
+        if self._checkpoints and due and self._replicas.chief:
             with self._goodput.phase("checkpoint"):
                 self._save(self._checkpoints)
         return stop
@@ -181,7 +185,7 @@ class Loop:
         if validates:
             with self._goodput.phase("evaluation"):
                 self._shown.refresh()
-                validation = self._shown.loss(self._data.validation)
+                validation = self._validation_loss()
                 weights = self._shown.weights() if self._selection.keeps_weights else []
                 stop = self._selection.validated(validation, weights)
         sums, batches = self._logged.sums, self._logged.batches
@@ -217,8 +221,13 @@ class Loop:
         chosen = self._selection.result()
         if chosen is not None:
             self._shown.assign(chosen)
-            loss = self._shown.loss(self._data.validation)
+            loss = self._validation_loss()
         history.validation = {"masked_token_loss": loss}
+
+    def _validation_loss(self) -> float | None:
+        """The chief's: all processes then decide alike."""
+        loss = self._shown.loss(self._data.validation) if self._replicas.chief else None
+        return self._replicas.from_chief(loss)
 
     def _save(self, checkpoints: Checkpoints) -> None:
         state = {

@@ -47,12 +47,18 @@ class Objective:
         settings: Settings,
         loss: LossOptions,
         product_dtype: tf.DType = tf.float32,
+        *,
+        raises: bool = True,
     ) -> None:
-        """`product_dtype`: of the projection's matrix products; losses and sums stay float32."""
+        """`product_dtype`: of the projection's matrix products; losses and sums stay float32.
+
+        `raises`: whether a loss that is not finite is an error in training.
+        """
         self._model = model
         self._bos_id = settings.special.bos
         self._loss = loss
         self._product_dtype = product_dtype
+        self._raises = raises
 
     def inputs(self, batch: Batch) -> Batch:
         """The model's features: the batch, and the targets shifted right."""
@@ -104,6 +110,7 @@ class Objective:
             transpose_kernel=transposed,
             compute_dtype=self._product_dtype,
             forward_only=forward_only,
+            raises=self._raises,
         )
         return parts if examples is None else _divided_by(parts, examples)
 

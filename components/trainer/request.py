@@ -94,6 +94,8 @@ class TrainOptions:
     max_bad_batches: int = 10
     max_empty_batches: float = 0.01
     spike_sigmas: float = 0.0
+    distribution: str = "none"
+    replicas: int = 0
     decode_length: int = 100
     warm_start: str = "auto"
 

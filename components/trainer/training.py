@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -16,6 +17,7 @@ from components.errors import InputError
 from components.trainer import (
     batching,
     buckets,
+    distribution,
     numerics,
     packed_batches,
     packing,
@@ -29,6 +31,7 @@ from components.trainer.loop import Data, Loop
 from components.trainer.models import ModelSpec, SequenceModel, build_model
 from components.trainer.objective import Objective
 from components.trainer.optimizers import make_optimizer
+from components.trainer.replicated import ReplicatedUpdates
 from components.trainer.request import TrainRequest
 from components.trainer.shown import Shown
 from components.trainer.started import NEVER, NO_BASE
@@ -90,7 +93,7 @@ def train(
         found = loop.run()
     found.examples, found.parameters = history.examples, history.parameters
     found.start = history.start
-    if request.start_folder:
+    if request.start_folder and distribution.is_chief(request.train):
         starting_point.write(request.start_folder, shown.model, optimizer, vocabularies)
     return shown.model, found
 
@@ -106,6 +109,7 @@ def _prepared(
 ) -> tuple[Loop, Shown, History, keras.optimizers.Optimizer]:
     """The loop at its start, the model that it shows, what it does not count, and the optimizer."""
     options = request.train
+    replicas = distribution.replicas(options)
     keras.utils.set_random_seed(options.seed)
     data, examples = _data(request)
     spec, batch_spec = model_spec(request, vocabularies), _batch_spec(request.settings)
@@ -115,16 +119,9 @@ def _prepared(
     if start:
         start.give_weights(model)  # before the moving average takes its first
     optimizer = make_optimizer(options, data.steps, spec.units)
-    packs = request.batch.packing != "none"
-    updates = Updates(
-        model,
-        Objective(model, request.settings, request.loss, numerics.product_dtype(options.precision)),
-        optimizer,
-        packed_batches.batch_spec(batch_spec) if packs else batch_spec,
-        window=data.window,
-        clip_norm=options.clip_norm or 0.0,
-        ema=options.ema,
-    )
+    if request.batch.packing != "none":
+        batch_spec = packed_batches.batch_spec(batch_spec)
+    updates = _updates(model, optimizer, data, request, batch_spec, replicas)
     if start:
         start.give_slots(optimizer, model)
     shown = _shown(model, updates, request, batch_spec)
@@ -132,11 +129,47 @@ def _prepared(
     if request.state_folder and options.checkpoint_steps:
         key = run_key(request, vocabularies.digest, start.digest if start else "")
         checkpoints = Checkpoints(_checkpoint_folder(request), key)
-    loop = Loop(updates, shown, options, data, report, goodput, checkpoints, _bad_folder(request))
+    bad_folder = _bad_folder(request)
+    if not replicas.chief:
+        report, bad_folder = _silent, ""
+    loop = Loop(
+        updates, shown, options, data, report, goodput, checkpoints, bad_folder, replicas=replicas
+    )
     scratch = {"reason": NEVER if options.warm_start == "never" else NO_BASE}
     history = History(examples=examples, parameters=model.count_params())
     history.start = start.facts() if start else scratch
     return loop, shown, history, optimizer
+
+
+def _updates(
+    model: SequenceModel,
+    optimizer: keras.optimizers.Optimizer,
+    data: Data,
+    request: TrainRequest,
+    batch_spec: dict[str, tf.TensorSpec],
+    replicas: distribution.Replicas,
+) -> Updates:
+    """What makes updates of batches: on one device, or by all replicas together."""
+    options = request.train
+    dtype = numerics.product_dtype(options.precision)
+    common: dict[str, Any] = {
+        "window": data.window,
+        "clip_norm": options.clip_norm or 0.0,
+        "ema": options.ema,
+    }
+    if replicas.strategy is None:
+        objective = Objective(model, request.settings, request.loss, dtype)
+        return Updates(model, objective, optimizer, batch_spec, **common)
+    with replicas.strategy.scope(), numerics.precision(options.precision):
+        copy = build_model(model.spec)
+    objective = Objective(copy, request.settings, request.loss, dtype, raises=False)
+    return ReplicatedUpdates(
+        model, objective, optimizer, batch_spec, replicas=replicas, copy=copy, **common
+    )
+
+
+def _silent(_: str) -> None:
+    """The report of a process that is not the chief."""
 
 
 def _data(request: TrainRequest) -> tuple[Data, int]:

@@ -339,6 +339,14 @@ def test_one_wrong_value(load: Callable[[str], Config], text: str, expected: str
             LM % "" + "model: {family: transformer}\nbatch: {packing: first_fit}",
             "5: batch.packing: got 'first_fit', expected one of none, best_fit",
         ),
+        (
+            LM % "" + "train: {replicas: 2}",
+            "4: train.replicas: got 2, expected 0 with train.distribution none",
+        ),
+        (
+            LM % "" + "train: {distribution: multi_worker, replicas: 2}",
+            "4: train.replicas: got 2, expected 0 with train.distribution multi_worker",
+        ),
         (START + "task: lm\ndata: {path: nowhere}", "3: data.path: no such folder: nowhere"),
         (
             START + "task: lm\ndata: {path: file}",
