@@ -306,6 +306,7 @@ class TrainConfig:
     replicas: int = setting(
         0, "mirrored: so many GPUs, or parts of the CPU where there is none; 0 = all GPUs", ge=0
     )
+    tensorboard: bool = setting(True, "write TensorBoard's event files beside metrics.jsonl")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -84,7 +84,8 @@ def create_pipeline(
         code_hash=code_hash("transform", "components.shards", "components.sequence_transform"),
     ).with_id("Transform")
     base = [_base_model(base_model)] if base_model else []
-    trainer = _trainer(config, transform, vocabulary, settings, base, base_models.data_key(inputs))
+    data_key = base_models.data_key(inputs)
+    trainer = _trainer(config, examples, transform, vocabulary, settings, base, data_key)
     last_blessed = _last_blessed()
     evaluator = _evaluator(config, raw, trainer, last_blessed)
     pusher = _pusher(config, trainer, evaluator)
@@ -168,6 +169,7 @@ def _base_model(folder: str) -> Importer:
 
 def _trainer(
     config: Config,
+    examples: BaseNode,
     transform: BaseNode,
     vocabulary: BaseNode,
     settings: str,
@@ -181,6 +183,7 @@ def _trainer(
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
         vocabulary=vocabulary.outputs["vocabulary"],
+        ingest_report=examples.outputs["ingest_report"],
         settings=settings,
         model_options=json.dumps(model, sort_keys=True),
         loss_options=json.dumps(_fields(config.loss), sort_keys=True),

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.report_chart import training_curve
+from pipeline.report_chart import gradient_norm_curve, learning_rate_curve, training_curve
 from pipeline.report_html import (
     NOTHING,
     Html,
@@ -18,6 +18,7 @@ from pipeline.report_html import (
     element,
     is_finite,
     join,
+    percent,
     row,
     seconds,
     size,
@@ -26,10 +27,12 @@ from pipeline.report_html import (
 from pipeline.report_ledger import ledger_tables
 from pipeline.report_metrics import metric_table, metric_tiles
 from pipeline.report_style import STYLE
+from pipeline.report_time import first_step, phases
 
 Json = Mapping[str, Any]
 
 _FILES_SHOWN = 50
+_SKIPPED_SHOWN = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +46,9 @@ class ReportData:
       metrics: the Evaluator's metrics.json.
       history: points {"step", "train_loss", "validation_loss", "useful_tokens_per_second"}.
       start: what training started from, one line.
+      updates: of `curves.thinned`.
+      skipped: bad batches, {"step", "reason", "rows", "first"} each.
+      time: the trainer's "goodput", "first_step", "resumes", and whether it is "cached".
       ledger: VocabularyGen's ledger.json.
       ingest: ExampleGen's report.json.
       durations: {"component", "seconds", "state"} each, in the order they ran.
@@ -56,6 +62,9 @@ class ReportData:
     metrics: Json = field(default_factory=dict)
     history: Sequence[Json] = ()
     start: str = ""
+    updates: Sequence[Json] = ()
+    skipped: Sequence[Json] = ()
+    time: Json = field(default_factory=dict)
     ledger: Json = field(default_factory=dict)
     ingest: Json = field(default_factory=dict)
     durations: Sequence[Json] = ()
@@ -97,8 +106,12 @@ def page(data: ReportData) -> str:
         _verdict(data.verdict),
         metric_tiles(data.metrics),
         _section("Metrics", metric_table(data.metrics)),
-        _section("Training", _training(data.history, data.start)),
+        _section(
+            "Training",
+            join(_training(data.history, data.start), _updates(data), _skipped(data.skipped)),
+        ),
         _section("Components", _durations(data.durations)),
+        _section("Where the time went", _time(data.time)),
         _section("Token ledger", ledger_tables(data.ledger)),
         _section("Data", _data(data.ingest)),
         _section("Places", _pairs(data.places)),
@@ -138,6 +151,51 @@ def _training(history: Sequence[Json], start: str) -> Html:
         return curve
     text = f"{count(history[-1].get('step'))} steps, {count(sorted(speeds)[len(speeds) // 2])} "
     return join(curve, element("p", f"{text}useful tokens per second (median)", class_="soft"))
+
+
+def _updates(data: ReportData) -> Html:
+    """What tells an unstable or badly scheduled training from a good one; folded away."""
+    curves = join(gradient_norm_curve(data.updates), learning_rate_curve(data.updates))
+    if not curves:
+        return Html("")
+    limit = (data.config.get("train") or {}).get("clip_norm")
+    norms = [update["clipped"] for update in data.updates if is_finite(update.get("clipped"))]
+    clipped = ""
+    if norms and is_finite(limit) and limit:
+        share = percent(sum(norms) / sum(update["updates"] for update in data.updates))
+        clipped = element("p", f"{share} of the updates were clipped to {limit:g}.", class_="soft")
+    named = element("summary", "Gradient norm and learning rate")
+    return element("details", named, curves, clipped)
+
+
+def _skipped(batches: Sequence[Json]) -> Html:
+    if not batches:
+        return Html("")
+    shown = [
+        f"step {count(batch.get('step'))}: {batch.get('reason', '')}; {count(batch.get('rows'))} rows: "
+        + ", ".join(map(str, batch.get("first", ())))
+        for batch in batches[:_SKIPPED_SHOWN]
+    ]
+    more = len(batches) - len(shown)
+    return join(
+        element("p", f"Bad batches skipped: {len(batches):,}", class_="warning"),
+        _list([*shown, *([f"… and {more:,} more in history.json"] if more else [])]),
+    )
+
+
+def _time(time: Json) -> Html:
+    table = phases(time.get("goodput") or {})
+    if not table:
+        return Html("")
+    notes = [
+        first_step(time.get("first_step") or {}),
+        "Measured in the run that trained the model; this one took it from the cache."
+        if time.get("cached")
+        else "",
+        f"Interrupted and continued: {count(time.get('resumes'))}." if time.get("resumes") else "",
+    ]
+    shown = [element("p", note, class_="soft") for note in notes if note]
+    return join(table, shown)
 
 
 def _durations(durations: Sequence[Json]) -> Html:

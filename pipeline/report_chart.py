@@ -11,7 +11,10 @@ _WIDTH, _HEIGHT = 860, 320
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 160, 14, 46
 _LOG_FROM = 20.0  # ratio of largest to smallest loss from which a linear axis hides the end
 _LABEL_GAP = 16
-_SERIES = (("train_loss", "train"), ("validation_loss", "validation"))
+_LOSSES = (("train_loss", "train"), ("validation_loss", "validation"))
+_NORMS = (("gradient_norm", "mean"), ("largest_norm", "largest"))
+_RATES = (("learning_rate", "rate"),)
+_COLOURS = ("train", "validation")  # of the first and the second line
 
 Point = tuple[float, float]
 
@@ -47,27 +50,60 @@ def training_curve(history: Sequence[Mapping[str, Any]]) -> Html:
       history: points with "step" and any of "train_loss" and "validation_loss" (masked per-token
         loss in nats); what is absent or not finite is left out.
     """
-    series = {
+    name = "Masked loss per token over training steps"
+    return _chart(_series(history, _LOSSES), name, "masked loss (nats per token{scale})")
+
+
+def gradient_norm_curve(updates: Sequence[Mapping[str, Any]]) -> Html:
+    """Mean and largest norm of the gradient, before it was clipped, over steps.
+
+    Args:
+      updates: of `curves.thinned`.
+    """
+    name = "Norm of the gradient over training steps"
+    return _chart(_series(updates, _NORMS), name, "norm of the gradient{scale}")
+
+
+def learning_rate_curve(updates: Sequence[Mapping[str, Any]]) -> Html:
+    """The learning rate over steps; empty where it is always the same."""
+    series = _series(updates, _RATES)
+    if len({rate for _, rate in series["rate"]}) < 2:
+        return Html("")
+    return _chart(series, "Learning rate over training steps", "learning rate", linear=True)
+
+
+def _series(
+    points: Sequence[Mapping[str, Any]], lines: Sequence[tuple[str, str]]
+) -> dict[str, list[Point]]:
+    """The points of each line, by its label; of what is absent or not finite there is none."""
+    return {
         label: [
             (float(point["step"]), float(point[key]))
-            for point in history
+            for point in points
             if is_finite(point.get("step")) and is_finite(point.get(key))
         ]
-        for key, label in _SERIES
+        for key, label in lines
     }
+
+
+def _chart(
+    series: Mapping[str, list[Point]], name: str, title: str, *, linear: bool = False
+) -> Html:
+    """Lines over steps. `title`: of the y axis, with `{scale}` where that is said."""
     points = [point for line in series.values() for point in line]
     if not points:
         return Html("")
     x = _x_axis([step for step, _ in points])
-    y = _y_axis([loss for _, loss in points])
-    lines = [_line(line, label, x, y) for label, line in series.items() if line]
-    name = "Masked loss per token over training steps"
+    y = _y_axis([value for _, value in points], linear=linear)
+    colours = dict(zip(series, _COLOURS, strict=False))
+    lines = [_line(line, colours[label], x, y) for label, line in series.items() if line]
+    ends = {label: line[-1] for label, line in series.items() if line}
     return element(
         "svg",
         element("title", name),
-        _grid(x, y),
+        _grid(x, y, title),
         lines,
-        _labels({label: line[-1] for label, line in series.items() if line}, y),
+        _labels(ends, colours, y),
         viewBox=f"0 0 {_WIDTH} {_HEIGHT}",
         role="img",
         aria_label=name,
@@ -79,15 +115,15 @@ def _x_axis(steps: Sequence[float]) -> Axis:
     return Axis(0.0, high if high > 0 else 1.0, _LEFT, _WIDTH - _RIGHT)
 
 
-def _y_axis(losses: Sequence[float]) -> Axis:
-    low, high = min(losses), max(losses)
-    if low > 0 and high / low > _LOG_FROM:
+def _y_axis(values: Sequence[float], *, linear: bool) -> Axis:
+    low, high = min(values), max(values)
+    if not linear and low > 0 and high / low > _LOG_FROM:
         return Axis(low / 1.15, high * 1.15, _HEIGHT - _BOTTOM, _TOP, logarithmic=True)
     low, high = min(low, 0.0), max(high, 0.0)
     return Axis(low, (high + 0.05 * (high - low)) or 1.0, _HEIGHT - _BOTTOM, _TOP)
 
 
-def _grid(x: Axis, y: Axis) -> list[Html]:
+def _grid(x: Axis, y: Axis, title: str) -> list[Html]:
     marks = [_rule(x.start, y.at(tick), x.end, y.at(tick)) for tick in y.ticks]
     marks.append(_rule(x.start, y.start, x.end, y.start))
     marks += [_text(x.start - 8, y.at(tick) + 4, f"{tick:g}", "end") for tick in y.ticks]
@@ -95,21 +131,21 @@ def _grid(x: Axis, y: Axis) -> list[Html]:
     marks += [_text(x.at(tick), y.start + 20, count(tick), "middle") for tick in x.ticks]
     middle = (y.start + y.end) / 2
     scale = ", log scale" if y.logarithmic else ""
-    title = _text(0, 0, f"masked loss (nats per token{scale})", "middle")
-    marks.append(element("g", title, transform=f"translate(14 {middle:.1f}) rotate(-90)"))
+    written = _text(0, 0, title.format(scale=scale), "middle")
+    marks.append(element("g", written, transform=f"translate(14 {middle:.1f}) rotate(-90)"))
     marks.append(_text((x.start + x.end) / 2, _HEIGHT - 6, "step", "middle"))
     return marks
 
 
-def _line(points: Sequence[Point], label: str, x: Axis, y: Axis) -> Html:
+def _line(points: Sequence[Point], colour: str, x: Axis, y: Axis) -> Html:
     places = [(f"{x.at(step):.1f}", f"{y.at(loss):.1f}") for step, loss in points]
     path = "M" + "L".join(f"{across} {down}" for across, down in places)
     few = len(places) <= 40
     dots = [element("circle", cx=a, cy=d, r="2.6") for a, d in places if few]
-    return element("g", element("path", d=path), dots, class_=f"line {label}")
+    return element("g", element("path", d=path), dots, class_=f"line {colour}")
 
 
-def _labels(ends: Mapping[str, Point], y: Axis) -> list[Html]:
+def _labels(ends: Mapping[str, Point], colours: Mapping[str, str], y: Axis) -> list[Html]:
     """Each line's name and last value beside its end, moved apart where they would overlap."""
     marks: list[Html] = []
     lowest = -math.inf
@@ -119,7 +155,8 @@ def _labels(ends: Mapping[str, Point], y: Axis) -> list[Html]:
         down = max(min(y.at(loss), room + _LABEL_GAP * index) + 4, lowest + _LABEL_GAP)
         lowest = down
         text = f"{label} {number(loss)}"
-        marks.append(_text(_WIDTH - _RIGHT + 8, down, text, "start", f"label {label}"))
+        colour = f"label {colours[label]}"
+        marks.append(_text(_WIDTH - _RIGHT + 8, down, text, "start", colour))
     return marks
 
 

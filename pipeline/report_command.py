@@ -42,6 +42,9 @@ def report_data(record: dict[str, Any]) -> ReportData:
         metrics=record["metrics"],
         history=record["history"]["points"],
         start=described(record["history"].get("start", {})),
+        updates=record.get("updates", ()),
+        skipped=record["history"].get("skipped", ()),
+        time=_time(record),
         ledger=record["ledger"],
         ingest=record["ingest"],
         durations=[
@@ -51,3 +54,9 @@ def report_data(record: dict[str, Any]) -> ReportData:
         config=record["config"],
         places={name: place for name, place in places.items() if place},
     )
+
+
+def _time(record: dict[str, Any]) -> dict[str, Any]:
+    states = {node["name"]: node["state"] for node in record["nodes"]}
+    known = {name: record["history"].get(name) for name in ("goodput", "first_step", "resumes")}
+    return known | {"cached": states.get("SequenceTrainer") == "cached"}

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from components import process
 from components.errors import InputError
 from components.progress import LOGGER as PROGRESS
 from pipeline import inputs, paths, summary
@@ -57,6 +58,7 @@ def _run(
     distribution.prepare(config.train.distribution, config.train.replicas)
     progress = _Progress(terminal)
     with progress.shown():
+        process.loaded()
         terminal.line(f"  {'loaded TensorFlow and TFX':<28}{time.monotonic() - started:7.1f} s")
         try:
             line = _pipeline(config, found, run_paths)
@@ -96,6 +98,7 @@ def _failed(failure: Any, run_paths: paths.RunPaths, terminal: Terminal) -> int:
         raise InputError(str(failure.cause)) from failure
     logging.getLogger("tokenline").error("%s failed", failure.node, exc_info=failure.cause)
     reason = str(failure.cause).strip().split("\n")[0] or type(failure.cause).__name__
+    reason = reason.replace(os.getcwd() + os.sep, "")
     terminal.line(f"tokenline: {failure.node} failed: {type(failure.cause).__name__}: {reason}")
     terminal.line(f"  log: {_shown(run_paths.log)}")
     return FAILED
@@ -110,7 +113,7 @@ def _record(
     seconds: float,
 ) -> dict[str, Any]:
     """Everything worth knowing about a finished run; also written to run.json."""
-    from pipeline import report_command, store
+    from pipeline import curves, report_command, store
 
     outputs = store.run_outputs(run_paths.metadata, tfx_run)
     evaluation = outputs["SequenceEvaluator"]["evaluation"]
@@ -122,11 +125,16 @@ def _record(
         "tfx_run": tfx_run,
         "spans": list(found.spans),
         "seconds": seconds,
+        "process_seconds": process.age(),
         "nodes": [dataclasses.asdict(node) for node in nodes if node.name not in _HIDDEN],
         "outputs": outputs,
         "verdict": _read_json(evaluation, "verdict.json"),
         "metrics": _read_json(evaluation, "metrics.json"),
         "history": _read_json(outputs["SequenceTrainer"]["history"], "history.json"),
+        "updates": curves.thinned(
+            os.path.join(outputs["SequenceTrainer"]["history"], "metrics.jsonl"),
+            clip_norm=config.train.clip_norm,
+        ),
         "ledger": _read_json(outputs["VocabularyGen"]["ledger"], "ledger.json"),
         "ingest": _read_json(outputs["ExampleGen"]["ingest_report"], "report.json"),
         "pushed": _read_text(pushed),

@@ -27,7 +27,7 @@ _FACTS = "facts"
 _NAME = re.compile(r"(?P<key>[0-9a-f]+)-(?P<batch>[0-9]+)\.npz")
 _TEMPORARY = ".writing"
 # Options that change no weight.
-_NO_MATTER = ("checkpoint_steps", "log_steps")
+_NO_MATTER = ("checkpoint_steps", "log_steps", "tensorboard")
 
 
 class CheckpointError(RuntimeError):

@@ -29,6 +29,7 @@ class SequenceTrainer(base_component.BaseComponent):
         code_hash: str,
         base_model: types.BaseChannel | None = None,
         data_key: str = "",
+        ingest_report: types.BaseChannel | None = None,
     ) -> None:
         """Construct the component. All parameters are JSON of the classes named here.
 
@@ -45,6 +46,7 @@ class SequenceTrainer(base_component.BaseComponent):
           code_hash: hash of the code: an edit is a cache miss.
           base_model: Model to start from; with `warm_start: auto`, and if there is one.
           data_key: what the model is trained on, kept with it.
+          ingest_report: components.IngestReport, by which a bad batch names its rows' lines.
         """
         super().__init__(
             spec=spec.SequenceTrainerSpec(
@@ -60,6 +62,7 @@ class SequenceTrainer(base_component.BaseComponent):
                 code_hash=code_hash,
                 base_model=base_model,
                 data_key=data_key,
+                ingest_report=ingest_report,
                 model=types.Channel(type=standard_artifacts.Model),
                 history=types.Channel(type=TrainingHistory),
             )

@@ -10,9 +10,10 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from components import progress
+from components import process, progress
 from components.trainer import distribution, export, spec, starting_point, training
 from components.trainer.decoding import DecodeOptions
+from components.trainer.goodput import Goodput
 from components.trainer.request import (
     BatchOptions,
     LossOptions,
@@ -35,9 +36,11 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
+        goodput = Goodput(before=process.before_now())
         made = artifact_utils.get_single_instance(output_dict[spec.MODEL])
         serving = path_utils.serving_model_dir(made.uri)
         vocabulary = artifact_utils.get_single_uri(input_dict[spec.VOCABULARY])
+        written = artifact_utils.get_single_uri(output_dict[spec.HISTORY])
         settings = Settings.from_json(exec_properties[spec.SETTINGS])
         train = options(TrainOptions, exec_properties[spec.TRAIN_OPTIONS])
         request = TrainRequest(
@@ -54,20 +57,23 @@ class Executor(base_executor.BaseExecutor):
             decode=options(DecodeOptions, exec_properties[spec.DECODE_OPTIONS]),
             state_folder=_state_folder(output_dict[spec.MODEL]),
             code_hash=exec_properties[spec.CODE_HASH],
-            base_model=_base(input_dict) if train.warm_start == "auto" else "",
+            base_model=_only_uri(input_dict, spec.BASE_MODEL) if train.warm_start == "auto" else "",
             start_folder=os.path.join(made.uri, starting_point.FOLDER),
+            history_folder=written,
+            ingest_report=_only_uri(input_dict, spec.INGEST_REPORT),
         )
         vocabularies = Vocabularies.read(request.vocabulary)
-        model, history = training.train(request, vocabularies, progress.update)
+        model, history = training.train(request, vocabularies, progress.update, goodput)
         if not distribution.is_chief(request.train):
             return  # the chief writes what came out
         progress.result(described(history.start))
         progress.result(history.summary())
         progress.update("exporting the model")
-        export.export(model, request, vocabularies)
+        with goodput.phase("export"):
+            export.export(model, request, vocabularies)
         if not tf_io.gfile.exists(os.path.join(serving, "saved_model.pb")):
             raise RuntimeError(f"no SavedModel was written to {serving}")
-        written = artifact_utils.get_single_uri(output_dict[spec.HISTORY])
+        history.goodput = goodput.seconds()
         io_utils.write_string_file(
             os.path.join(written, "history.json"), json.dumps(history.to_dict(), indent=1)
         )
@@ -79,9 +85,9 @@ def _files(examples: list[types.Artifact], split: str) -> tuple[str, ...]:
     return tuple(tf_io.gfile.glob(os.path.join(artifact_utils.get_split_uri(examples, split), "*")))
 
 
-def _base(input_dict: dict[str, list[types.Artifact]]) -> str:
-    """The folder of the model to start from, "" if there is none yet."""
-    found = input_dict.get(spec.BASE_MODEL) or []
+def _only_uri(input_dict: dict[str, list[types.Artifact]], name: str) -> str:
+    """Of an optional input; "" without one."""
+    found = input_dict.get(name) or []
     return artifact_utils.get_single_uri(found) if found else ""
 
 

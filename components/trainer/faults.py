@@ -1,6 +1,5 @@
 """Batches that must not train: a loss or gradient that is not finite, a spike, no weight at all."""
 
-import json
 import math
 import os
 from typing import Any
@@ -8,7 +7,9 @@ from typing import Any
 import tensorflow as tf
 
 from components.errors import InputError
+from components.trainer import bad_rows
 from components.trainer.objective import Batch
+from components.trainer.origins import Origins
 from components.trainer.request import TrainOptions
 
 # Losses that tell what is usual, and how many of them must be known before any is a spike.
@@ -17,19 +18,35 @@ _FEWEST = 16
 
 
 class BadBatches:
-    """Stops training at a bad batch, or counts it, as `on_bad_batch` says."""
+    """Stops training at a bad batch, or counts it, as `on_bad_batch` says; either way it is kept.
 
-    def __init__(self, options: TrainOptions, folder: str) -> None:
-        """`folder`: where the rows of a bad batch are saved; "": nowhere."""
+    Attributes:
+      skipped: what `History.skipped` reports.
+    """
+
+    def __init__(self, options: TrainOptions, folder: str, origins: Origins | None = None) -> None:
+        """Take where things go.
+
+        Args:
+          options: of the run.
+          folder: where the rows of a bad batch are saved; "": nowhere.
+          origins: where the rows are from.
+        """
         self._options = options
         self._folder = folder
-        self.count = 0
+        self._origins = origins
+        self.skipped: list[dict[str, Any]] = []
+
+    @property
+    def count(self) -> int:
+        """Batches that were skipped."""
+        return len(self.skipped)
 
     @property
     def skips(self) -> bool:
         return self._options.on_bad_batch == "skip"
 
-    def found(self, batch: Batch, number: int, step: int, reason: str) -> None:
+    def found(self, batch: Batch, number: int, step: int, reason: str) -> dict[str, Any]:
         """Take note of a bad batch.
 
         Args:
@@ -38,32 +55,38 @@ class BadBatches:
           step: the update that it belongs to, from 1.
           reason: what is wrong with it.
 
+        Returns:
+          What is told of it.
+
         Raises:
           FloatingPointError: bad batches stop training, or this is one too many.
         """
-        self.count += 1
-        if self.skips and self.count <= self._options.max_bad_batches:
-            return
+        rows = bad_rows.described(batch, self._origins)
+        path = ""
+        if self._folder:
+            path = os.path.join(self._folder, f"batch-{number:09d}.jsonl")
+            bad_rows.save(rows, path)
+        first = bad_rows.names(rows, bad_rows.row_in(reason))
+        told = {"step": step, "batch": number, "reason": reason, "rows": len(rows)}
+        told |= {"first": first, "saved": path}
+        if self.skips and self.count < self._options.max_bad_batches:
+            self.skipped.append(told)
+            return told
         limit = ""
         if self.skips:
-            limit = f"; {self.count} bad batches, train.max_bad_batches is "
+            limit = f"; {self.count + 1} bad batches, train.max_bad_batches is "
             limit += f"{self._options.max_bad_batches}"
-        saved = f"; rows of the batch: {self._save(batch, number)}" if self._folder else ""
-        raise FloatingPointError(f"step {step}: {reason}; {self._advice()}{limit}{saved}")
+        saved = f"; all {len(rows)} rows of the batch: {path}" if path else ""
+        text = f"step {step}: {reason}{bad_rows.listed(told)}; {self._advice()}{limit}{saved}"
+        raise FloatingPointError(text)
+
+    def in_validation(self, step: int, reason: str) -> FloatingPointError:
+        """What to raise where it is the validation after a step that is bad: the weights are."""
+        return FloatingPointError(f"validation after step {step}: {reason}; {self._advice()}")
 
     def _advice(self) -> str:
         rate = self._options.learning_rate
         return f"lower train.learning_rate (now {rate:g}) or set train.clip_norm"
-
-    def _save(self, batch: Batch, number: int) -> str:
-        path = os.path.join(self._folder, f"batch-{number:09d}.jsonl")
-        values = {name: value.numpy() for name, value in batch.items()}
-        os.makedirs(self._folder, exist_ok=True)
-        with open(path, "w") as file:
-            for row in range(len(next(iter(values.values())))):
-                columns = {name: value[row].tolist() for name, value in values.items()}
-                file.write(json.dumps(columns) + "\n")
-        return path
 
 
 def reason_of(error: tf.errors.InvalidArgumentError) -> str | None:
@@ -128,4 +151,6 @@ def reason_for(taken: Any, limit: float) -> str:
     if not math.isfinite(float(taken.gradient_norm)):
         return f"the norm of the gradient is {float(taken.gradient_norm)}, expected a finite number"
     loss = float(taken.numerator) / float(taken.denominator)
+    if not math.isfinite(loss):
+        return f"the loss of the batch is {loss}, expected a finite number"
     return f"loss {loss:.4f} is a spike (train.spike_sigmas), expected at most {limit:.4f}"

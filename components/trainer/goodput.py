@@ -4,18 +4,37 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-# `setup`: counting, planning, building the model. `tracing`: of the model and of the input pipeline.
-# `other`: everything that no phase claims.
-PHASES = ("setup", "tracing", "data_wait", "step", "evaluation", "checkpoint", "other")
+# `import`: from the start of the process until its libraries are loaded; `components`: those that ran
+# before in this process. `setup`: counting, planning, building the model. `tracing`: of the model and
+# of the input pipeline. `other`: everything that no phase claims.
+PHASES = (
+    "import",
+    "components",
+    "setup",
+    "tracing",
+    "data_wait",
+    "step",
+    "evaluation",
+    "checkpoint",
+    "export",
+    "other",
+)
+_NOT_TRAINING = ("import", "components", "setup", "export")
 
 
 class Goodput:
     """A stop-watch with one hand: entering a phase stops the one around it until it is left."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        before: Mapping[str, float] | None = None,
+    ) -> None:
+        """`before`: seconds of this process until now, by phase."""
         self._clock = clock
-        self._seconds = dict.fromkeys(PHASES, 0.0)
-        self._earlier = 0.0
+        self._seconds = dict.fromkeys(PHASES, 0.0) | dict(before or {})
+        self._earlier = dict.fromkeys(PHASES, 0.0)
         self._phase = "other"
         self._since = clock()
 
@@ -29,26 +48,33 @@ class Goodput:
             self._switch(around)
 
     def seconds(self) -> dict[str, float]:
-        """Seconds of each phase so far; their sum is the time since this was made."""
+        """Seconds of each phase so far, those of interrupted runs among them."""
+        return {name: spent + self._earlier[name] for name, spent in self.own().items()}
+
+    def own(self) -> dict[str, float]:
+        """Those of this process; their sum is the time since this was made, and before."""
         self._switch(self._phase)
         return dict(self._seconds)
 
     def add(self, earlier: Mapping[str, float]) -> None:
         """Count what an interrupted run had spent before its last checkpoint."""
         for name, seconds in earlier.items():
-            self._seconds[name] += seconds
-            self._earlier += seconds if name != "setup" else 0.0
+            self._earlier[name] += seconds
 
     def training_seconds(self) -> float:
-        """All but `setup`."""
-        return sum(self.seconds().values()) - self._seconds["setup"]
+        """All but what comes before training and after it."""
+        return _of_training(self.own()) + _of_training(self._earlier)
 
     def here(self) -> float:
         """`training_seconds` of this process alone."""
-        return self.training_seconds() - self._earlier
+        return _of_training(self.own())
 
     def _switch(self, name: str) -> str:
         now, before = self._clock(), self._phase
         self._seconds[before] += now - self._since
         self._since, self._phase = now, name
         return before
+
+
+def _of_training(seconds: Mapping[str, float]) -> float:
+    return sum(seconds.values()) - sum(seconds[name] for name in _NOT_TRAINING)

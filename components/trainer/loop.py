@@ -7,11 +7,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from components.trainer import distribution, faults
+from components.trainer import distribution, faults, metrics_lines
 from components.trainer.ahead import Ahead
 from components.trainer.checkpoint import Arrays, Checkpoint, Checkpoints
 from components.trainer.goodput import Goodput
 from components.trainer.history import BatchSums, History, Point, last_validation
+from components.trainer.metrics_log import MetricsLog
 from components.trainer.objective import Batch
 from components.trainer.request import TrainOptions
 from components.trainer.selection import Selection, Weights
@@ -61,7 +62,8 @@ class Loop:
         report: Report,
         goodput: Goodput,
         checkpoints: Checkpoints | None,
-        bad_folder: str = "",
+        bad: faults.BadBatches,
+        metrics: MetricsLog,
         replicas: distribution.Replicas = distribution.ALONE,
     ) -> None:
         self._updates = updates
@@ -73,16 +75,24 @@ class Loop:
         self._checkpoints = checkpoints
         self._replicas = replicas
         self._selection = Selection(options)
-        self._bad = faults.BadBatches(options, bad_folder)
+        self._bad = bad
+        self.metrics = metrics
         self._empty = faults.EmptyBatches(options.max_empty_batches, data.batches)
         self._spikes = faults.Spikes(options.spike_sigmas)
         self._seeds = [v for v in updates.state()["model"] if v.dtype.is_integer]
         self._history = History()
         self._batch = self._first = 0  # batches taken; those taken before this process
         self._logged = _Log(goodput.training_seconds())
+        self._window = _Log()  # of the open window
 
     def run(self) -> History:
         """Train; the weights to export are then in the shown model."""
+        try:
+            return self._run()
+        finally:
+            self.metrics.close()
+
+    def _run(self) -> History:
         with self._goodput.phase("checkpoint"):
             self._resume()
             self._replicas.agree("batches trained before", self._batch)
@@ -95,6 +105,8 @@ class Loop:
         stopped = False
         while self._batch < self._data.batches and not stopped:
             self._take(self._next(batches))
+            if self._batch == self._first:
+                self._history.first_step = self._goodput.own()
             stopped = self._after(self._batch + 1)
         with self._goodput.phase("data_wait"):
             batches.close()
@@ -105,6 +117,7 @@ class Loop:
         history.steps = self._data.step_of(self._batch)
         history.batches, history.stopped_early = self._batch, stopped
         history.bad_batches, history.empty_batches = self._bad.count, self._empty.count
+        history.skipped = self._bad.skipped
         history.traces, history.replicas = self._updates.traces, self._replicas.count
         history.goodput = self._goodput.seconds()
         history.seconds = self._goodput.training_seconds()
@@ -133,6 +146,7 @@ class Loop:
         number, limit = self._batch + 1, self._spikes.limit()
         with self._goodput.phase("step"):
             seeds = [seed.numpy() for seed in self._seeds] if self._bad.skips else []
+            taken = None
             try:
                 taken = self._updates.take(batch, limit)
                 reason = "" if taken.good else faults.reason_for(taken, limit)
@@ -140,21 +154,47 @@ class Loop:
                 reason = faults.reason_of(error) or ""
                 if not reason:
                     raise
-            if reason:
-                self._bad.found(batch, number, self._data.step_of(number), reason)
+            if reason or taken is None:
+                self._found_bad(batch, reason)
                 # An error may come before or after dropout has drawn: each run goes on alike.
                 for seed, before in zip(self._seeds, seeds, strict=True):
                     seed.assign(before)
             else:
                 self._count(taken)
-            if self._data.window > 1 and self._closes(number):
-                norm = float(self._updates.close())
-                if not math.isfinite(norm):
-                    self._bad.found(batch, number, self._data.step_of(number), _WINDOW_NORM)
+            if self._closes(number):
+                self._close(batch, taken)
+
+    def _close(self, batch: Batch, taken: Taken | None) -> None:
+        """The update, and its line. `taken`: of the last batch; None if that failed."""
+        norm, rate = math.nan, math.nan
+        if taken is not None:
+            norm, rate = float(taken.gradient_norm), float(taken.learning_rate)
+        if self._data.window > 1:
+            rate = self._updates.learning_rate if taken is None else rate
+            norm = float(self._updates.close())
+            if not math.isfinite(norm):
+                self._found_bad(batch, _WINDOW_NORM)
+        if self._window.batches and math.isfinite(norm):
+            line = metrics_lines.update(self._window.sums, self._window.batches)
+            self._write("train", line | {"gradient_norm": norm, "learning_rate": rate})
+        self._window = _Log()
+
+    def _found_bad(self, batch: Batch, reason: str) -> None:
+        number = self._batch + 1
+        told = self._bad.found(batch, number, self._data.step_of(number), reason)
+        self._write("bad_batch", {name: told[name] for name in ("reason", "first", "saved")})
+
+    def _write(self, kind: str, numbers: dict[str, Any], batch: int = 0) -> None:
+        """A line about the batch under way, or another one."""
+        batch = batch or self._batch + 1
+        step, per_epoch = self._data.step_of(batch), self._data.per_epoch
+        place = {"kind": kind, "step": step, "batch": batch, "epoch": math.ceil(batch / per_epoch)}
+        self.metrics.add(place | numbers | {"seconds": self._goodput.training_seconds()})
 
     def _count(self, taken: Taken) -> None:
         sums = _sums(taken)
         self._logged.add(sums)
+        self._window.add(sums)
         self._history.useful_tokens += sums.useful
         self._history.positions += sums.positions
         if sums.denominator:
@@ -185,9 +225,11 @@ class Loop:
         if validates:
             with self._goodput.phase("evaluation"):
                 self._shown.refresh()
-                validation = self._validation_loss()
+                pair, validation = self._validated(step)
                 weights = self._shown.weights() if self._selection.keeps_weights else []
                 stop = self._selection.validated(validation, weights)
+            self._write("validation", metrics_lines.validation(*pair), self._batch)
+        self.metrics.flush()
         sums, batches = self._logged.sums, self._logged.batches
         seconds = self._goodput.training_seconds()
         point = Point(
@@ -203,6 +245,19 @@ class Loop:
         self._logged = _Log(seconds)
         self._report(self._line(point))
         return stop
+
+    def _validated(self, step: int) -> tuple[tuple[float, float], float | None]:
+        """The sums of a validation, and the loss: the chief's, so that all processes decide alike."""
+        pair = self._validation_sums(step) if self._replicas.chief else (0.0, 0.0)
+        return pair, self._replicas.from_chief(pair[0] / pair[1] if pair[1] else None)
+
+    def _validation_sums(self, step: int) -> tuple[float, float]:
+        try:
+            return self._shown.sums(self._data.validation)
+        except tf.errors.InvalidArgumentError as error:
+            if (reason := faults.reason_of(error)) is None:
+                raise
+            raise self._bad.in_validation(step, reason) from error
 
     def _line(self, point: Point) -> str:
         here = max(1, self._batch - self._first)
@@ -221,13 +276,8 @@ class Loop:
         chosen = self._selection.result()
         if chosen is not None:
             self._shown.assign(chosen)
-            loss = self._validation_loss()
+            _, loss = self._validated(history.points[-1].step)
         history.validation = {"masked_token_loss": loss}
-
-    def _validation_loss(self) -> float | None:
-        """The chief's: all processes then decide alike."""
-        loss = self._shown.loss(self._data.validation) if self._replicas.chief else None
-        return self._replicas.from_chief(loss)
 
     def _save(self, checkpoints: Checkpoints) -> None:
         state = {
@@ -244,7 +294,9 @@ class Loop:
             "history": self._history.to_dict(),
             "sums": asdict(self._logged.sums),
             "sums_batches": self._logged.batches,
-            "bad": self._bad.count,
+            "window": [asdict(self._window.sums), self._window.batches],
+            "metrics": self.metrics.flush(forced=True),
+            "bad": self._bad.skipped,
             "empty": self._empty.count,
             "losses": self._spikes.losses,
             "selection": self._selection.facts(),
@@ -255,6 +307,7 @@ class Loop:
     def _resume(self) -> None:
         """Go on at the newest checkpoint of this run, if there is one."""
         if not self._checkpoints:
+            self.metrics.start()
             return
         state = self._updates.state()
         shapes = {
@@ -266,6 +319,7 @@ class Loop:
         for reason in ignored:
             self._report(f"checkpoint ignored: {reason}")
         if found is None:
+            self.metrics.start()
             return
         for kind, variables in state.items():
             for index, variable in enumerate(variables):
@@ -278,13 +332,17 @@ class Loop:
         self._history = History.from_dict(facts["history"])
         self._history.resumes += 1
         self._batch = self._first = found.batch
-        self._bad.count, self._empty.count = facts["bad"], facts["empty"]
+        self._bad.skipped, self._empty.count = facts["bad"], facts["empty"]
         self._spikes.losses = facts["losses"]
         self._selection.restore(facts["selection"], _by_kind(found.arrays))
         self._goodput.add(facts["goodput"])
         self._logged = _Log(self._goodput.training_seconds())
         self._logged.sums = BatchSums(**facts["sums"])
         self._logged.batches = facts["sums_batches"]
+        sums, self._window.batches = facts["window"]
+        self._window.sums = BatchSums(**sums)
+        if problem := self.metrics.start(facts["metrics"]):
+            self._report(problem)
 
 
 _WINDOW_NORM = "the norm of the window's gradient is not finite"
@@ -293,7 +351,7 @@ _WINDOW_NORM = "the norm of the window's gradient is not finite"
 class _Log:
     """Sums since the last point of the curve, and the training second at which that was."""
 
-    def __init__(self, since: float) -> None:
+    def __init__(self, since: float = 0.0) -> None:
         self.since = since
         self.sums = BatchSums()
         self.batches = 0

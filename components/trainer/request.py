@@ -68,7 +68,7 @@ class TrainOptions:
     Exactly one of `epochs` and `steps` is set; steps are updates, each made from
     `accumulation_steps` batches. What is 0 is off: `clip_norm`, `ema`, `average_checkpoints`,
     `checkpoint_steps` (batches from one checkpoint to the next), `spike_sigmas`. `decode_length`:
-    most positions decoded.
+    most positions decoded. `tensorboard`: event files are written, too.
     """
 
     epochs: int | None = 10
@@ -98,6 +98,7 @@ class TrainOptions:
     replicas: int = 0
     decode_length: int = 100
     warm_start: str = "auto"
+    tensorboard: bool = True
 
     def __post_init__(self) -> None:
         if isinstance(self.early_stopping, dict):  # as it comes from JSON
@@ -110,7 +111,9 @@ class TrainRequest:
 
     `train_files` and `eval_files` are transformed TFRecords (gzip), `transform_graph` and
     `vocabulary` folders; the SavedModel goes to `serving_folder`. In `state_folder` is what outlives
-    a run that is killed or fails: checkpoints, batches that stopped it; "": nothing is kept.
+    a run that is killed or fails: checkpoints, metrics, bad batches; "": nothing is kept.
+    `history_folder` gets `metrics.jsonl` and `tensorboard`; "": nowhere. `ingest_report`: folder of
+    ExampleGen's, which knows the line of each row; "": there is none.
     `code_hash`: of the code that trains; a checkpoint of other code is not continued.
     `base_model`: the folder of the model to start from, "": from scratch; `start_folder`: where what a
     later run can start from is written, "": nowhere.
@@ -131,6 +134,8 @@ class TrainRequest:
     code_hash: str = ""
     base_model: str = ""
     start_folder: str = ""
+    history_folder: str = ""
+    ingest_report: str = ""
 
 
 def options(kind: type[Options], text: str) -> Options:

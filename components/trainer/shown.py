@@ -52,12 +52,17 @@ class Shown:
 
         None where no position has weight: there is no loss then.
         """
+        numerator, denominator = self.sums(batches)
+        return numerator / denominator if denominator else None
+
+    def sums(self, batches: tf.data.Dataset) -> tuple[float, float]:
+        """(sum w l, sum w) over all batches."""
         numerator = denominator = 0.0
         for batch in batches:
             sums = self._sums(batch)
             numerator += float(sums.numerator)
             denominator += float(sums.denominator)
-        return numerator / denominator if denominator else None
+        return numerator, denominator
 
     def _variables(self) -> list[tf.Variable]:
         return [variable.value for variable in self.model.trainable_variables]

@@ -2,12 +2,13 @@
 
 from tfx.types import component_spec, standard_artifacts
 
-from components.artifacts import TrainingHistory, Vocabulary
+from components.artifacts import IngestReport, TrainingHistory, Vocabulary
 
 EXAMPLES = "examples"
 TRANSFORM_GRAPH = "transform_graph"
 VOCABULARY = "vocabulary"
 BASE_MODEL = "base_model"
+INGEST_REPORT = "ingest_report"
 MODEL = "model"
 HISTORY = "history"
 SETTINGS = "settings"
@@ -42,6 +43,7 @@ class SequenceTrainerSpec(component_spec.ComponentSpec):
         TRANSFORM_GRAPH: component_spec.ChannelParameter(type=standard_artifacts.TransformGraph),
         VOCABULARY: component_spec.ChannelParameter(type=Vocabulary),
         BASE_MODEL: component_spec.ChannelParameter(type=standard_artifacts.Model, optional=True),
+        INGEST_REPORT: component_spec.ChannelParameter(type=IngestReport, optional=True),
     }
     OUTPUTS = {
         MODEL: component_spec.ChannelParameter(type=standard_artifacts.Model),

@@ -6,6 +6,7 @@ covers: it does not depend on how the data were batched.
 
 import math
 import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -25,12 +26,15 @@ from components.trainer import (
     warm_start,
 )
 from components.trainer.checkpoint import Checkpoints, run_key
+from components.trainer.faults import BadBatches
 from components.trainer.goodput import Goodput
 from components.trainer.history import History
 from components.trainer.loop import Data, Loop
+from components.trainer.metrics_log import MetricsLog
 from components.trainer.models import ModelSpec, SequenceModel, build_model
 from components.trainer.objective import Objective
 from components.trainer.optimizers import make_optimizer
+from components.trainer.origins import Origins
 from components.trainer.replicated import ReplicatedUpdates
 from components.trainer.request import TrainRequest
 from components.trainer.shown import Shown
@@ -69,7 +73,10 @@ def model_spec(request: TrainRequest, vocabularies: Vocabularies) -> ModelSpec:
 
 
 def train(
-    request: TrainRequest, vocabularies: Vocabularies, report: Report
+    request: TrainRequest,
+    vocabularies: Vocabularies,
+    report: Report,
+    goodput: Goodput | None = None,
 ) -> tuple[SequenceModel, History]:
     """Train a model: from scratch, from a base model, or from the newest checkpoint of the same run.
 
@@ -77,6 +84,7 @@ def train(
       request: data and options.
       vocabularies: what Transform used.
       report: is told where training is, in one line each time.
+      goodput: goes on with this one, which knows what came before.
 
     Returns:
       The model to export, which computes in float32, and what training did.
@@ -86,11 +94,15 @@ def train(
       FloatingPointError: a loss or gradient is not finite, or a spike, and `on_bad_batch` is abort.
       CheckpointError: a checkpoint could not be written.
     """
-    goodput = Goodput()
+    goodput = goodput or Goodput()
     with numerics.deterministic(request.train.deterministic):
         with goodput.phase("setup"):
             loop, shown, history, optimizer = _prepared(request, vocabularies, report, goodput)
         found = loop.run()
+    if request.history_folder:
+        loop.metrics.publish(request.history_folder)
+        if not request.state_folder:
+            loop.metrics.clear()
     found.examples, found.parameters = history.examples, history.parameters
     found.start = history.start
     if request.start_folder and distribution.is_chief(request.train):
@@ -99,9 +111,10 @@ def train(
 
 
 def clear_checkpoints(request: TrainRequest) -> None:
-    """Remove the checkpoints, once what was trained is where it belongs."""
+    """Remove checkpoints and metrics, once what was trained is where it belongs."""
     if request.state_folder:
         Checkpoints(_checkpoint_folder(request), "").clear()
+        MetricsLog(_metrics_folder(request)).clear()
 
 
 def _prepared(
@@ -125,15 +138,17 @@ def _prepared(
     if start:
         start.give_slots(optimizer, model)
     shown = _shown(model, updates, request, batch_spec)
-    checkpoints = None
+    checkpoints, key = None, "run"
     if request.state_folder and options.checkpoint_steps:
         key = run_key(request, vocabularies.digest, start.digest if start else "")
         checkpoints = Checkpoints(_checkpoint_folder(request), key)
-    bad_folder = _bad_folder(request)
+    bad_folder, metrics_folder = _bad_folder(request), _metrics_folder(request, key)
     if not replicas.chief:
-        report, bad_folder = _silent, ""
+        report, bad_folder, metrics_folder = _silent, "", ""
+    bad = BadBatches(options, bad_folder, _origins(request, vocabularies))
+    metrics = MetricsLog(metrics_folder, tensorboard=options.tensorboard)
     loop = Loop(
-        updates, shown, options, data, report, goodput, checkpoints, bad_folder, replicas=replicas
+        updates, shown, options, data, report, goodput, checkpoints, bad, metrics, replicas=replicas
     )
     scratch = {"reason": NEVER if options.warm_start == "never" else NO_BASE}
     history = History(examples=examples, parameters=model.count_params())
@@ -234,6 +249,20 @@ def _shown(
 
 def _checkpoint_folder(request: TrainRequest) -> str:
     return os.path.join(request.state_folder, "checkpoints")
+
+
+def _metrics_folder(request: TrainRequest, key: str = "") -> str:
+    """Of one run, while it lasts, or of all."""
+    if request.state_folder:
+        return os.path.join(request.state_folder, "metrics", key)
+    return tempfile.mkdtemp(prefix="tokenline-") if request.history_folder else ""
+
+
+def _origins(request: TrainRequest, vocabularies: Vocabularies) -> Origins:
+    lengths = contract_lengths(request.settings)
+    return Origins(
+        request.train_files, lengths, request.settings, vocabularies, request.ingest_report
+    )
 
 
 def _bad_folder(request: TrainRequest) -> str:

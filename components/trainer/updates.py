@@ -22,7 +22,8 @@ _EMA_START = 10
 class Taken(NamedTuple):
     """What one batch came to; scalars. `good`: it counts; otherwise it has changed nothing.
 
-    `divisor` is the denominator of the reduction in use, 0 where it has none.
+    `divisor` is the denominator of the reduction in use, 0 where it has none. `learning_rate`: of the
+    update that the batch belongs to.
     """
 
     good: tf.Tensor
@@ -34,6 +35,7 @@ class Taken(NamedTuple):
     divisor: tf.Tensor
     useful: tf.Tensor
     positions: tf.Tensor
+    learning_rate: tf.Tensor
 
 
 class Updates:
@@ -110,11 +112,12 @@ class Updates:
 
     def _whole(self, batch: Batch, limit: tf.Tensor) -> Taken:
         """A batch that is an update by itself."""
+        rate = self._rate()  # before the update moves the schedule on
         found, gradients = self._gradients(batch)
         norm = tf.linalg.global_norm(gradients)
         good = _good(found, norm, limit)
         self._apply(gradients, norm, good & (_weight(found) > 0))
-        return _taken(batch, found, norm, good)
+        return _taken(batch, found, norm, good, rate)
 
     def _gather(self, batch: Batch, limit: tf.Tensor) -> Taken:
         """A batch that joins the open window. `limit`: the largest plain loss that is good."""
@@ -132,7 +135,7 @@ class Updates:
             return tf.constant(True)
 
         tf.cond(good, add, lambda: tf.constant(False))
-        return _taken(batch, found, norm, good)
+        return _taken(batch, found, norm, good, self._rate())
 
     def _close(self) -> tf.Tensor:
         """Apply the open window and open the next; the norm of its gradient."""
@@ -170,6 +173,9 @@ class Updates:
 
         tf.cond(wanted, update, lambda: tf.constant(False))
 
+    def _rate(self) -> tf.Tensor:
+        return tf.cast(self._optimizer.learning_rate, tf.float32)
+
     def _average(self) -> None:
         done = tf.cast(self._optimizer.iterations.value, tf.float32)
         decay = tf.minimum(self._decay, (1.0 + done) / (_EMA_START + done))
@@ -187,10 +193,13 @@ def _weight(found: Minimised) -> tf.Tensor:
 
 
 def _good(found: Minimised, norm: tf.Tensor, limit: tf.Tensor) -> tf.Tensor:
-    return tf.math.is_finite(norm) & (found.plain.mean <= limit)
+    loss = found.plain.mean  # a sum of finite losses may not be finite
+    return tf.math.is_finite(norm) & tf.math.is_finite(loss) & (loss <= limit)
 
 
-def _taken(batch: Batch, found: Minimised, norm: tf.Tensor, good: tf.Tensor) -> Taken:
+def _taken(
+    batch: Batch, found: Minimised, norm: tf.Tensor, good: tf.Tensor, rate: tf.Tensor
+) -> Taken:
     divisor = _divisor(found)
     return Taken(
         good=good,
@@ -202,4 +211,5 @@ def _taken(batch: Batch, found: Minimised, norm: tf.Tensor, good: tf.Tensor) -> 
         divisor=tf.zeros([]) if divisor is None else divisor,
         useful=tf.reduce_sum(batch[features.TARGET_LENGTHS]),
         positions=tf.size(batch[features.TARGETS]),
+        learning_rate=rate,
     )

@@ -13,6 +13,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from components.trainer.origins import Origins
+from pipeline.config import load_config
+from pipeline.settings import token_settings
+from transform.features import Lengths, feature_spec
+from transform.vocabulary import Vocabularies
+
 pytestmark = pytest.mark.pipeline
 
 CONFIG = """
@@ -228,6 +234,51 @@ def test_token_ledger_balances(line) -> None:
         lost = row["truncated"] + row["dropped"]
         assert row["tokens_read"] == row["trained"] + row["zero_weight"] + lost
         assert row["trained"] > 0
+
+
+def test_the_time_adds_up_from_the_start_of_the_process(line) -> None:
+    record, history = line.first.record, line.first.record["history"]
+    spent = history["goodput"]
+    after = sum(
+        node["seconds"]
+        for node in record["nodes"]
+        if node["name"] in ("SequenceEvaluator", "Pusher")
+    )
+    assert sum(spent.values()) + after == pytest.approx(record["process_seconds"], rel=0.02)
+    assert spent["import"] > 0
+    assert spent["components"] > 0
+    assert spent["export"] > 0
+    first = history["first_step"]
+    assert first["import"] == spent["import"]
+    assert spent["import"] < sum(first.values()) < sum(spent.values())
+
+
+def test_every_update_is_in_the_history_and_in_its_curves(line) -> None:
+    folder = line.output(line.first, "SequenceTrainer", "history")
+    lines = [json.loads(text) for text in (folder / "metrics.jsonl").read_text().splitlines()]
+    steps = [one["step"] for one in lines if one["kind"] == "train"]
+    assert steps == list(range(1, line.first.record["history"]["steps"] + 1))
+    (events,) = (folder / "tensorboard/train").iterdir()
+    found = [event.step for event in tf.compat.v1.train.summary_iterator(str(events)) if event.step]
+    assert found == steps
+
+
+def test_a_transformed_row_is_found_in_the_users_file(line) -> None:
+    """What a bad batch is told by: ExampleGen's lines and Transform's rows are in one order."""
+    settings = token_settings(load_config(line.folder / "pipeline_config.yaml"))
+    transformed = line.output(line.first, "Transform", "transformed_examples") / "Split-train"
+    files = [str(path) for path in sorted(transformed.iterdir())]
+    vocabularies = Vocabularies.read(str(line.output(line.first, "VocabularyGen", "vocabulary")))
+    report = str(line.output(line.first, "ExampleGen", "ingest_report"))
+    lengths = Lengths(settings.target.max_length, settings.source.max_length)
+    origins = Origins(files, lengths, settings, vocabularies, report)
+    rows = next(iter(tf.data.TFRecordDataset(files, "GZIP").skip(40).batch(20)))
+    parsed = tf.io.parse_example(rows, feature_spec(lengths))
+    batch = {name: value.numpy() for name, value in parsed.items()}
+    for text, places in zip(origins.texts(batch), origins.places(batch), strict=True):
+        path, _, number = places[0].rpartition(":")
+        raw = json.loads((line.folder / path).read_text().splitlines()[int(number) - 1])
+        assert (text["inputs"], text["targets"]) == (raw["source"], raw["target"])
 
 
 def test_tfma_reads_the_evaluation(line) -> None:

@@ -24,7 +24,7 @@ NODES = {  # node -> what it waits for
     "ExampleValidator": {"StatisticsGen", "SchemaGen"},
     "VocabularyGen": {"ExampleGen", "ExampleValidator"},
     "Transform": {"ExampleGen", "SchemaGen", "VocabularyGen"},
-    "SequenceTrainer": {"Transform", "VocabularyGen"},
+    "SequenceTrainer": {"ExampleGen", "Transform", "VocabularyGen"},
     "LastBlessedModel": set(),
     "SequenceEvaluator": {"ExampleGen", "SequenceTrainer", "LastBlessedModel"},
     "Pusher": {"SequenceTrainer", "SequenceEvaluator"},

@@ -135,11 +135,42 @@ FULL = ReportData(
             }
         ],
     },
+    updates=[
+        {
+            "step": 250,
+            "updates": 250,
+            "gradient_norm": 2.0,
+            "largest_norm": 5.0,
+            "learning_rate": 0.01,
+            "clipped": 100,
+        },
+        {
+            "step": 500,
+            "updates": 150,
+            "gradient_norm": 0.5,
+            "largest_norm": 0.75,
+            "learning_rate": 0.005,
+            "clipped": 0,
+        },
+    ],
+    skipped=[
+        {"step": step, "reason": "it is bad", "rows": 32, "first": ["data/a.jsonl:7"]}
+        for step in range(1, 13)
+    ],
+    time={
+        "goodput": {"import": 8.0, "step": 28.0, "data_wait": 0.02, "export": 3.92, "other": 0.06},
+        "first_step": {"import": 8.0, "tracing": 1.5, "data_wait": 0.25, "step": 0.25},
+        "resumes": 2,
+        "cached": True,
+    },
     durations=[
         {"component": "ExampleGen", "seconds": 1.5, "state": "cached"},
         {"component": "SequenceTrainer", "seconds": 75.0, "state": "done"},
     ],
-    config={"train": {"epochs": 10, "steps": None}, "eval": {"slices": ["digits"]}},
+    config={
+        "train": {"epochs": 10, "steps": None, "clip_norm": 1.0},
+        "eval": {"slices": ["digits"]},
+    },
     places={"model": "runs/serving/3"},
 )
 
@@ -207,7 +238,18 @@ def _parse(data: ReportData) -> _Page:
         "data/span-1/numbers.jsonl 1 20,000 1 1.9 MB",
         "numbers.jsonl:7: column 'source': got an empty string",
         "model runs/serving/3",
-        "train.epochs 10 train.steps – eval.slices digits",
+        "train.epochs 10 train.steps – train.clip_norm 1.0 eval.slices digits",
+        "Gradient norm and learning rate",
+        "Bad batches skipped: 12 step 1: it is bad; 32 rows: data/a.jsonl:7 step 2: it is bad",
+        "… and 2 more in history.json",
+        "25.00 % of the updates were clipped to 1.",
+        "largest 0.7500",
+        "rate 0.005000",
+        "phase share time loading TensorFlow and TFX 20.0 % 8.0 s steps 70.0 % 28.0 s "
+        "export 9.8 % 3.9 s other 0.2 % 0.1 s total 40.0 s",
+        "Time to first step, from the start of the process: 10.0 s (loading TensorFlow and TFX "
+        "8.0 s, tracing 1.5 s, first batch 0.2 s, first step 0.2 s).",
+        "this one took it from the cache. Interrupted and continued: 2.",
     ],
 )
 def test_page_says(expected: str) -> None:

@@ -42,6 +42,7 @@ def request_of(asked: dict) -> TrainRequest:
         batch=BatchOptions(size=16, shapes=3, shuffle_buffer=60, packing=packing),
         train=TrainOptions(**asked["options"]),
         state_folder=os.path.join(asked["folder"], "state"),
+        history_folder=os.path.join(asked["folder"], "history"),
     )
 
 

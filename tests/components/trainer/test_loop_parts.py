@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.framework import config
 
+from components import process
 from components.errors import InputError
 from components.trainer import faults, numerics, optimizers
 from components.trainer.goodput import Goodput
@@ -32,6 +35,32 @@ def test_every_second_belongs_to_one_phase() -> None:
     assert sum(found.values()) == 15.0
     goodput.add({"setup": 100.0, "step": 7.0})
     assert goodput.training_seconds() == 21.0 + 7.0
+
+
+def test_the_phases_add_up_to_the_time_since_the_process_started() -> None:
+    age = [50.0]  # of the process
+    goodput = Goodput(lambda: age[0], before={"import": 40.0, "components": 10.0})
+    for phase in ("setup", "tracing", "data_wait", "step", "export"):
+        age[0] += 1.0  # which no phase claims
+        with goodput.phase(phase):
+            age[0] += 2.0
+            with goodput.phase("evaluation"):
+                age[0] += 4.0
+    assert sum(goodput.own().values()) == age[0] == 85.0
+    assert goodput.training_seconds() == 85.0 - 50.0 - 2.0 - 2.0  # nor setup, nor export
+    goodput.add({"import": 30.0, "components": 5.0, "setup": 2.0, "step": 9.0, "export": 1.0})
+    assert sum(goodput.seconds().values()) == age[0] + 47.0
+    assert sum(goodput.own().values()) == age[0]
+    assert (goodput.here(), goodput.training_seconds()) == (31.0, 31.0 + 9.0)
+
+
+def test_what_was_before_training_is_import_and_other_components() -> None:
+    before, age = process.before_now(), process.age()
+    assert 0 < sum(before.values()) <= age
+    code = "from components import process; process.loaded(); b = process.before_now(); "
+    code += "print(sorted(b), b['import'] > 0, process.age() >= sum(b.values()))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout == "['components', 'import'] True True\n"
 
 
 def test_a_phase_that_raises_is_left() -> None:
@@ -72,6 +101,8 @@ def test_the_summary_shows_waiting_and_skipping_where_there_was_any() -> None:
     assert history.summary() == shown
     history.goodput, history.bad_batches = {"data_wait": 2.0}, 4
     assert history.summary() == f"{shown}  20% waiting for data  4 bad batches skipped"
+    history.skipped = [{"step": 1, "batch": 1, "first": ["a.jsonl:7", "a.jsonl:9"]}]
+    assert history.summary().endswith("4 bad batches skipped, the first with a.jsonl:7")
 
 
 def weights(value: float) -> list[np.ndarray]:
@@ -111,22 +142,28 @@ def test_bad_batches_stop_training_and_leave_their_rows(tmp_path) -> None:
     batch = {"targets": tf.constant([[4, 3], [5, 0]]), "loss_weights": tf.ones([2, 2])}
     abort = faults.BadBatches(TrainOptions(), str(tmp_path / "bad"))
     with pytest.raises(
-        FloatingPointError, match=r"^step 3: why; lower train.learning_rate"
+        FloatingPointError,
+        match=r"^step 3: why; the batch has 2 rows: targets 4 3, targets 5 0; lower train.learning_rate",
     ) as told:
         abort.found(batch, 7, 3, "why")
     (saved,) = (tmp_path / "bad").iterdir()
     assert str(saved) in str(told.value)
+    with pytest.raises(
+        FloatingPointError, match=r"; that example is targets 5 0; lower .*; all 2 rows"
+    ):
+        abort.found(batch, 7, 3, "example 1 position 0 got nan")
     rows = [json.loads(line) for line in saved.read_text().splitlines()]
     assert rows[1] == {"targets": [5, 0], "loss_weights": [1.0, 1.0]}
 
 
 def test_skipped_batches_are_counted_up_to_the_limit() -> None:
     skip = faults.BadBatches(TrainOptions(on_bad_batch="skip", max_bad_batches=2), "")
-    skip.found({}, 1, 1, "why")
-    skip.found({}, 2, 2, "why")
-    assert skip.count == 2
+    batch = {"targets": tf.constant([[4, 3], [5, 0]])}
+    skip.found(batch, 1, 1, "why")
+    skip.found(batch, 2, 2, "why")
+    assert [told["batch"] for told in skip.skipped] == [1, 2]
     with pytest.raises(FloatingPointError, match=r"3 bad batches, train.max_bad_batches is 2"):
-        skip.found({}, 3, 3, "why")
+        skip.found(batch, 3, 3, "why")
 
 
 def test_empty_batches_are_a_share_of_the_run() -> None:

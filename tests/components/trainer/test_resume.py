@@ -78,3 +78,47 @@ def test_the_curve_goes_on_where_it_was(finished, case: str) -> None:
     kills = [kill for kill in CASES[case][1] if kill >= COMMON["checkpoint_steps"]]
     assert (whole["resumes"], broken["resumes"]) == (0, len(kills))
     assert any(line.startswith("going on after batch") for line in broken["lines"])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_update_is_in_the_metrics_once(finished, case: str) -> None:
+    def lines(name: str) -> list[dict]:
+        text = (finished[name] / "history/metrics.jsonl").read_text()
+        return [json.loads(line) for line in text.splitlines()]
+
+    def without_times(name: str) -> list[dict]:
+        return [
+            {key: value for key, value in line.items() if key not in ("seconds", "time")}
+            for line in lines(name)
+        ]
+
+    assert without_times(case) == without_times(f"{case} killed")
+    broken = lines(f"{case} killed")
+    train = [line for line in broken if line["kind"] == "train"]
+    history = json.loads((finished[case] / "history.json").read_text())
+    assert [line["step"] for line in train] == list(range(1, history["steps"] + 1))
+    assert [line["epoch"] for line in broken if line["kind"] == "validation"] == [1, 2, 3]
+    assert sum(line["useful_tokens"] for line in train) == history["useful_tokens"]
+    seconds = [line["seconds"] for line in broken]
+    assert seconds == sorted(seconds)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_event_files_hold_the_same_numbers(finished, case: str) -> None:
+    import tensorflow as tf
+
+    folder = finished[f"{case} killed"] / "history"
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    for kind in ("train", "validation"):
+        (path,) = (folder / "tensorboard" / kind).iterdir()
+        events = list(tf.compat.v1.train.summary_iterator(str(path)))
+        assert events[0].file_version == "brain.Event:2"
+        expected = [(line["step"], line["loss"]) for line in lines if line["kind"] == kind]
+        found = [
+            (event.step, value.simple_value)
+            for event in events
+            for value in event.summary.value
+            if value.tag == "loss"
+        ]
+        assert found == [(step, pytest.approx(loss, rel=1e-6)) for step, loss in expected]
+        assert len({event.wall_time for event in events[1:]}) > 1

@@ -19,6 +19,7 @@ from components.trainer.request import (
     TrainRequest,
     options,
 )
+from components.trainer.shown import Shown
 from transform.features import Lengths
 from transform.settings import Settings, Side
 from transform.vocabulary import Vocabularies, Vocabulary
@@ -189,7 +190,8 @@ def test_a_loss_that_is_not_finite_stops_training_with_advice(request_for) -> No
     )
     with pytest.raises(
         FloatingPointError,
-        match=r"^step \d+: non-finite loss .* example 0 position \d+ got .*train.learning_rate",
+        match=r"^step \d+: (non-finite loss .* example 0 position \d+ got|the loss of the batch is inf)"
+        r".*train.learning_rate",
     ):
         training.train(request_for(train=train), VOCABULARIES, lambda text: None)
 
@@ -235,9 +237,7 @@ def test_bfloat16_trains_alike_and_gives_a_float32_model(request_for) -> None:
     assert losses["mixed_bfloat16"] != losses["float32"]
 
 
-def test_bad_batches_are_skipped_up_to_the_limit_and_the_last_is_saved(
-    request_for, tmp_path
-) -> None:
+def test_bad_batches_are_skipped_up_to_the_limit_and_all_are_saved(request_for, tmp_path) -> None:
     train = dataclasses.replace(
         request_for().train,
         optimizer="sgd",
@@ -246,11 +246,29 @@ def test_bad_batches_are_skipped_up_to_the_limit_and_the_last_is_saved(
         on_bad_batch="skip",
         max_bad_batches=2,
     )
-    with pytest.raises(FloatingPointError, match=r"3 bad batches, .*; rows of the batch: "):
+    told = r"; (that example is|the batch has \d+ rows:) '[a-e ]+'.*; .*3 bad batches, "
+    told += r".*; all \d+ rows of the batch: "
+    with pytest.raises(FloatingPointError, match=told):
         training.train(
             request_for(train=train, state_folder=str(tmp_path)), VOCABULARIES, lambda text: None
         )
-    assert len(list((tmp_path / "bad_batches").iterdir())) == 1
+    assert len(list((tmp_path / "bad_batches").iterdir())) == 3
+    (written,) = tmp_path.glob("metrics/*/metrics.jsonl")  # a run that failed leaves them, too
+    lines = [json.loads(line) for line in written.read_text().splitlines()]
+    assert [line["kind"] for line in lines[-2:]] == ["bad_batch", "bad_batch"]
+    assert [line["step"] for line in lines] == list(range(1, len(lines) + 1))
+
+
+def test_a_validation_that_is_not_finite_says_after_which_step(request_for, monkeypatch) -> None:
+    def fails(*_: object) -> None:
+        message = "assertion failed: [non-finite loss: example] [4] [position] [2] [got] [nan]"
+        raise tf.errors.InvalidArgumentError(None, None, message)
+
+    monkeypatch.setattr(Shown, "sums", fails)
+    train = dataclasses.replace(request_for().train, epochs=None, steps=2)
+    told = r"^validation after step 2: non-finite loss: example 4 position 2 got nan; lower train\."
+    with pytest.raises(FloatingPointError, match=told):
+        training.train(request_for(train=train), VOCABULARIES, lambda text: None)
 
 
 def test_batches_without_weight_are_counted_and_limited(
