@@ -132,9 +132,9 @@ def _prepared(
     if start:
         start.give_weights(model)  # before the moving average takes its first
     optimizer = make_optimizer(options, data.steps, spec.units)
-    if request.batch.packing != "none":
-        batch_spec = packed_batches.batch_spec(batch_spec)
-    updates = _updates(model, optimizer, data, request, batch_spec, replicas)
+    packs = request.batch.packing != "none"  # in training only, validation reads plain batches
+    taken_spec = packed_batches.batch_spec(batch_spec) if packs else batch_spec
+    updates = _updates(model, optimizer, data, request, taken_spec, replicas)
     if start:
         start.give_slots(optimizer, model)
     shown = _shown(model, updates, request, batch_spec)
@@ -142,8 +142,9 @@ def _prepared(
     if request.state_folder and options.checkpoint_steps:
         key = run_key(request, vocabularies.digest, start.digest if start else "")
         checkpoints = Checkpoints(_checkpoint_folder(request), key)
-    bad_folder, metrics_folder = _bad_folder(request), _metrics_folder(request, key)
-    if not replicas.chief:
+    if replicas.chief:
+        bad_folder, metrics_folder = _bad_folder(request), _metrics_folder(request, key)
+    else:
         report, bad_folder, metrics_folder = _silent, "", ""
     bad = BadBatches(options, bad_folder, _origins(request, vocabularies))
     metrics = MetricsLog(metrics_folder, tensorboard=options.tensorboard)
