@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from components.errors import InputError
 from components.sequence_loss import LossSum
-from components.trainer import distribution, executor, replicated, spec
+from components.trainer import distribution, executor, replicated, spec, started
 from components.trainer.objective import Minimised
 from components.trainer.request import TrainOptions
 
@@ -75,7 +75,8 @@ def test_an_infinite_loss_is_bad_though_its_gradient_is_finite(numerator, good: 
 def test_only_the_chief_exports(monkeypatch, tmp_path, index: int) -> None:
     done: list[str] = []
     task(monkeypatch, TWO, "worker", index)
-    history = SimpleNamespace(summary=str, to_dict=dict)
+    start = {"reason": started.NO_BASE}
+    history = SimpleNamespace(summary=str, to_dict=dict, start=start)
     monkeypatch.setattr(executor.training, "train", lambda *_: (None, history))
     monkeypatch.setattr(executor.training, "clear_checkpoints", lambda _: done.append("cleared"))
     monkeypatch.setattr(executor.Vocabularies, "read", lambda _: None)
@@ -84,7 +85,7 @@ def test_only_the_chief_exports(monkeypatch, tmp_path, index: int) -> None:
     properties = dict.fromkeys(
         ("settings", "model_options", "loss_options", "batch_options", "decode_options"), "{}"
     )
-    properties |= {"train_options": '{"distribution": "multi_worker"}', "code_hash": ""}
+    properties |= {"train_options": '{"distribution": "multi_worker"}', "code_hash": "", "data_key": ""}
     executor.Executor().Do(
         {
             name: _artifact(tmp_path / name)
