@@ -146,11 +146,10 @@ class Spikes:
 
 def reason_for(taken: Any, limit: float) -> str:
     """Why a batch was not good though computing its loss raised nothing."""
-    if not math.isfinite(float(taken.numerator)):
-        return "the loss of a row is not finite"
+    numerator = float(taken.numerator)
+    if not math.isfinite(numerator):
+        return f"the loss of the batch is {numerator}, expected a finite number"
     if not math.isfinite(float(taken.gradient_norm)):
         return f"the norm of the gradient is {float(taken.gradient_norm)}, expected a finite number"
-    loss = float(taken.numerator) / float(taken.denominator)
-    if not math.isfinite(loss):
-        return f"the loss of the batch is {loss}, expected a finite number"
+    loss = numerator / float(taken.denominator)
     return f"loss {loss:.4f} is a spike (train.spike_sigmas), expected at most {limit:.4f}"

@@ -74,7 +74,7 @@ class RecurrentEncoder(keras.layers.Layer):
             spec.input_vocabulary_size, spec.units, name="token_embedding"
         )
         self.characters = (
-            CharacterFeatures(spec, spec.units // 2) if spec.character_vocabulary_size else None
+            CharacterFeatures(spec, spec.units) if spec.character_vocabulary_size else None
         )
         self.dropout = keras.layers.Dropout(spec.dropout)
         self.stack = [

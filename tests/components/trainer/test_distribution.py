@@ -85,7 +85,11 @@ def test_only_the_chief_exports(monkeypatch, tmp_path, index: int) -> None:
     properties = dict.fromkeys(
         ("settings", "model_options", "loss_options", "batch_options", "decode_options"), "{}"
     )
-    properties |= {"train_options": '{"distribution": "multi_worker"}', "code_hash": "", "data_key": ""}
+    properties |= {
+        "train_options": '{"distribution": "multi_worker"}',
+        "code_hash": "",
+        "data_key": "",
+    }
     executor.Executor().Do(
         {
             name: _artifact(tmp_path / name)
