@@ -9,29 +9,36 @@ from typing import Any
 from components.errors import excerpt
 from components.trainer.objective import Batch
 from components.trainer.origins import Origins
+from components.trainer.unpacking import is_packed, unpacked
 from transform import features
 
-PLACES, TEXT = "places", "text"
+PLACES, TEXT, PACKED = "places", "text", "packed"
 _MOST_NAMED = 3
-_EXAMPLE = re.compile(r"\bexample (\d+)\b")
+_EXAMPLE = re.compile(r"\bexample (\d+)\b(?: position (\d+)\b)?")
 
 Row = dict[str, Any]
 
 
 def described(batch: Batch, origins: Origins | None) -> list[Row]:
-    """Each row of a batch: where it is from, its text, and its features as lists."""
+    """Each example of a batch: where it is from, its text, and its features as lists.
+
+    Where it shared a row with others, `packed` says which row, and its first and last position + 1.
+    """
     values = {name: value.numpy() for name, value in batch.items()}
+    shared: list[Row] = []
+    if is_packed(values):
+        values, found = unpacked(values)
+        shared = [{PACKED: list(place)} for place in found]
     columns = [
         dict(zip(values, row, strict=True))
         for row in zip(*(value.tolist() for value in values.values()), strict=True)
     ]
-    if origins is None:
-        return columns
-    places, texts = origins.places(values), origins.texts(values)
-    return [
-        {PLACES: where, TEXT: text} | row
-        for where, text, row in zip(places, texts, columns, strict=True)
-    ]
+    heads: list[Row] = shared or [{} for _ in columns]
+    if origins is not None:
+        places, texts = origins.places(values), origins.texts(values)
+        told = zip(places, texts, heads, strict=True)
+        heads = [{PLACES: where, TEXT: text} | head for where, text, head in told]
+    return [head | row for head, row in zip(heads, columns, strict=True)]
 
 
 def save(rows: Sequence[Row], path: str) -> None:
@@ -42,24 +49,30 @@ def save(rows: Sequence[Row], path: str) -> None:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def row_in(reason: str) -> int | None:
-    """The row of the batch that the loss blames; None where it blames none."""
-    found = _EXAMPLE.search(reason)
-    return int(found[1]) if found else None
-
-
-def names(rows: Sequence[Row], blamed: int | None) -> list[str]:
+def names(rows: Sequence[Row], reason: str) -> list[str]:
     """What to find the first few rows by; the blamed one alone if there is one."""
-    chosen = rows[:_MOST_NAMED]
-    if blamed is not None and blamed < len(rows):
-        chosen = [rows[blamed]]
-    return [_name(row) for row in chosen]
+    blamed = _EXAMPLE.search(reason)
+    chosen = [rows[at] for at in _blamed(rows, blamed)] if blamed else []
+    return [_name(row) for row in chosen or rows[:_MOST_NAMED]]
+
+
+def _blamed(rows: Sequence[Row], blamed: re.Match[str]) -> list[int]:
+    """The index of the example that a reason blames, if it can be told."""
+    row, position = int(blamed[1]), int(blamed[2] or 0)
+    if not rows or PACKED not in rows[0]:
+        return [row] if row < len(rows) else []
+    shared = [each[PACKED] for each in rows]
+    return [
+        index
+        for index, (of, start, end) in enumerate(shared)
+        if of == row and start <= position < end
+    ]
 
 
 def listed(told: Mapping[str, Any]) -> str:
     """The part of a message that names the rows: the blamed one, or how many and the first few."""
     first = ", ".join(told["first"])
-    if row_in(told["reason"]) is not None:
+    if len(told["first"]) == 1 and _EXAMPLE.search(told["reason"]):
         return f"; that example is {first}"
     more = ", …" if told["rows"] > len(told["first"]) else ""
     return f"; the batch has {told['rows']} rows: {first}{more}"

@@ -66,7 +66,7 @@ class BadBatches:
         if self._folder:
             path = os.path.join(self._folder, f"batch-{number:09d}.jsonl")
             bad_rows.save(rows, path)
-        first = bad_rows.names(rows, bad_rows.row_in(reason))
+        first = bad_rows.names(rows, reason)
         told = {"step": step, "batch": number, "reason": reason, "rows": len(rows)}
         told |= {"first": first, "saved": path}
         if self.skips and self.count < self._options.max_bad_batches:

@@ -134,5 +134,50 @@ def test_a_saved_row_says_where_it_is_from_first(origins, tmp_path) -> None:
     assert list(saved[0])[:2] == ["places", "text"]
     assert saved[0]["places"] == ["a.jsonl:31"]
     assert saved[0]["targets"] == list(rows[3]["targets"])
-    assert bad_rows.names(described, None) == ["a.jsonl:31", "a.jsonl:41 or b.jsonl:51"]
-    assert bad_rows.names(described, 1) == ["a.jsonl:41 or b.jsonl:51"]
+    assert bad_rows.names(described, "a spike") == ["a.jsonl:31", "a.jsonl:41 or b.jsonl:51"]
+    assert bad_rows.names(described, "example 1 position 2 got nan") == ["a.jsonl:41 or b.jsonl:51"]
+
+
+def packed(rows: list[list[dict]]) -> dict[str, tf.Tensor]:
+    """A batch of rows that hold several examples each, as training has it."""
+    sides = (
+        ("target_lengths", ("targets", "loss_weights"), "target_segments"),
+        ("input_lengths", ("inputs",), "input_segments"),
+    )
+    found = {"packed_examples": np.array([len(row) for row in rows])}
+    for lengths, names, numbers in sides:
+        sizes = [[each[lengths][0] for each in row] for row in rows]
+        found[lengths] = np.array([sum(row) for row in sizes])
+        width = max(found[lengths]) + 1
+        found[numbers] = np.zeros((len(rows), width), np.int64)
+        for index, row in enumerate(sizes):
+            held = np.repeat(np.arange(len(row)) + 1, row)
+            found[numbers][index, : len(held)] = held
+        for name in names:
+            of = np.float32 if name == "loss_weights" else np.int64
+            found[name] = np.zeros((len(rows), width), of)
+            for index, row in enumerate(rows):
+                parts = [each[name][: each[lengths][0]] for each in row]
+                held = np.concatenate(parts)
+                found[name][index, : len(held)] = held
+    return {name: tf.constant(value) for name, value in found.items()}
+
+
+def test_the_examples_of_packed_rows_are_told_apart(origins) -> None:
+    found, rows = origins
+    chosen = [[rows[3], rows[14], rows[20]], [rows[6]]]
+    batch = packed(chosen)
+    assert batch["targets"].shape[1] > 8, "a packed row is longer than any example"
+
+    described = bad_rows.described(batch, found)
+
+    expected = [["a.jsonl:31"], ["b.jsonl:21"], ["b.jsonl:81"], ["a.jsonl:61"]]
+    assert [row["places"] for row in described] == expected
+    assert [row["targets"][: row["target_lengths"]] for row in described] == [
+        list(each["targets"][: each["target_lengths"][0]]) for row in chosen for each in row
+    ]
+    second = rows[3]["target_lengths"][0]  # the position where the second example starts
+    reason = f"non-finite loss nan: example 0 position {second} got nan"
+    assert bad_rows.names(described, reason) == ["b.jsonl:21"]
+    other = "non-finite loss nan: example 1 position 0 got nan"
+    assert bad_rows.names(described, other) == ["a.jsonl:61"]
