@@ -6,6 +6,7 @@ record is left out.
 
 import contextlib
 import os
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -149,7 +150,7 @@ def _training(history: Sequence[Json], start: str) -> Html:
     speeds = [speed for speed in given if is_finite(speed)]
     if not curve or not speeds:
         return curve
-    text = f"{count(history[-1].get('step'))} steps, {count(sorted(speeds)[len(speeds) // 2])} "
+    text = f"{count(history[-1].get('step'))} steps, {count(round(statistics.median(speeds)))} "
     return join(curve, element("p", f"{text}useful tokens per second (median)", class_="soft"))
 
 

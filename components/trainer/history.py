@@ -74,8 +74,8 @@ class History:
         return (
             f"{self.steps:,} steps{early}  loss {last.train_loss:.4f}{validated}  "
             f"{self.useful_tokens / max(1e-9, self.seconds):,.0f} useful tokens/s  "
-            f"{self.padding_share:.0%} padding{self._shown_wait()}{self._shown_skipped()}"
-            f"{self._shown_replicas()}"
+            f"{self.padding_share:.0%} padding{self._shown_wait()}{self._shown_resumes()}"
+            f"{self._shown_skipped()}{self._shown_replicas()}"
         )
 
     @property
@@ -89,6 +89,10 @@ class History:
 
     def _shown_replicas(self) -> str:
         return f"  {self.replicas} replicas" if self.replicas > 1 else ""
+
+    def _shown_resumes(self) -> str:
+        times = "once" if self.resumes == 1 else f"{self.resumes} times"
+        return f"  interrupted and continued {times}" if self.resumes else ""
 
     def _shown_skipped(self) -> str:
         if not self.bad_batches:

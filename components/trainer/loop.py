@@ -1,5 +1,6 @@
 """The training loop: batches to updates, the curve, validations, checkpoints."""
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -20,6 +21,7 @@ from components.trainer.shown import Shown
 from components.trainer.updates import Taken, Updates
 
 Report = Callable[[str], None]
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class Loop:
         self._seeds = [v for v in updates.state()["model"] if v.dtype.is_integer]
         self._history = History()
         self._batch = self._first = 0  # batches taken; those taken before this process
+        self._rate = updates.learning_rate  # of the last update
         self._logged = _Log(goodput.training_seconds())
         self._window = _Log()  # of the open window
 
@@ -177,6 +180,7 @@ class Loop:
         if self._window.batches and math.isfinite(norm):
             line = metrics_lines.update(self._window.sums, self._window.batches)
             self._write("train", line | {"gradient_norm": norm, "learning_rate": rate})
+            self._rate = rate
         self._window = _Log()
 
     def _found_bad(self, batch: Batch, reason: str) -> None:
@@ -239,7 +243,7 @@ class Loop:
             useful_tokens_per_second=sums.useful / max(1e-9, seconds - self._logged.since),
             objective=sums.divided(sums.objective, batches),
             z_loss=sums.divided(sums.z_loss, batches),
-            learning_rate=self._updates.learning_rate,
+            learning_rate=self._rate,
         )
         self._history.points.append(point)
         self._logged = _Log(seconds)
@@ -317,7 +321,7 @@ class Loop:
         }
         found, ignored = self._checkpoints.newest(shapes)
         for reason in ignored:
-            self._report(f"checkpoint ignored: {reason}")
+            self._say(f"checkpoint ignored: {reason}")
         if found is None:
             self.metrics.start()
             return
@@ -325,7 +329,12 @@ class Loop:
             for index, variable in enumerate(variables):
                 variable.assign(found.arrays[f"{kind}/{index}"])
         self._restore_facts(found)
-        self._report(f"going on after batch {found.batch} of {self._data.batches}")
+        self._say(f"going on after batch {found.batch} of {self._data.batches}")
+
+    def _say(self, text: str) -> None:
+        """Report it, and keep it in the log: the next report takes its place on a terminal."""
+        self._report(text)
+        _LOGGER.warning(text)
 
     def _restore_facts(self, found: Checkpoint) -> None:
         facts = found.facts
