@@ -84,10 +84,10 @@ def test_a_changed_output_fails(case, task: str, signatures, change, failed) -> 
 
 
 def test_an_export_with_an_edited_word_table_fails(project, case, tmp_path, monkeypatch) -> None:
-    """The words of two ids are exchanged inside the predict function, and nowhere else."""
+    """Each id has the next one's word inside the predict function, and nowhere else."""
 
     def exchanged(self, ids):
-        names = [b"<unk>"] * self.first_id + [self.tokens[1], self.tokens[0], *self.tokens[2:]]
+        names = [b"<unk>"] * self.first_id + [*self.tokens[1:], self.tokens[0]]
         return tf.ragged.map_flat_values(lambda flat: tf.gather(tf.constant(names), flat), ids)
 
     made = project("tagging")
