@@ -84,10 +84,11 @@ def test_a_changed_output_fails(case, task: str, signatures, change, failed) -> 
 
 
 def test_an_export_with_an_edited_word_table_fails(project, case, tmp_path, monkeypatch) -> None:
-    """Each id has the next one's word inside the predict function, and nowhere else."""
+    """Every id has another word inside the predict function, and nowhere else."""
 
     def exchanged(self, ids):
-        names = [b"<unk>"] * self.first_id + [*self.tokens[1:], self.tokens[0]]
+        words = [b"<unk>"] * self.first_id + list(self.tokens)
+        names = [b"not " + word for word in words]
         return tf.ragged.map_flat_values(lambda flat: tf.gather(tf.constant(names), flat), ids)
 
     made = project("tagging")
