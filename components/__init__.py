@@ -15,6 +15,7 @@ _EXPORTS = {
     "ExampleGen": "components.example_gen.component",
     "SequenceEvaluator": "components.evaluator.component",
     "SequenceTrainer": "components.trainer.component",
+    "SequenceTuner": "components.tuner.component",
     "SequenceTransform": "components.sequence_transform.component",
     "StoppingExampleValidator": "components.example_validator.component",
     "VersionPusher": "components.pusher.component",

@@ -14,6 +14,7 @@ _LIBRARIES = (
     "apache-beam",
     "keras",
     "keras-hub",
+    "keras-tuner",
     "numpy",
     "sentencepiece",
     "tensorflow",

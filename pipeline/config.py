@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from pipeline import config_checks, config_loader, model_presets
 from pipeline.config_loader import required, setting
+from pipeline.config_tune import TuneConfig
 
 Task = Literal["lm", "seq2seq", "tagging"]
 Tokenizer = Literal[
@@ -307,6 +308,7 @@ class TrainConfig:
         0, "mirrored: so many GPUs, or parts of the CPU where there is none; 0 = all GPUs", ge=0
     )
     tensorboard: bool = setting(True, "write TensorBoard's event files beside metrics.jsonl")
+    tune: TuneConfig | None = setting(None, "search for hyperparameters before training")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

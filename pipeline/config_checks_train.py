@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from pipeline import config_checks_tune
 from pipeline.config_problems import Problems
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ def check(config: "Config", problems: Problems) -> None:
         _accumulation,
         _packing,
         _replicas,
+        config_checks_tune.check,
     )
     for one in checks:
         one(config, problems)

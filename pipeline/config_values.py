@@ -28,10 +28,11 @@ def scalar(node: Any, kind: Any, rules: Mapping[str, Any]) -> Any:
     if node.style is not None or not (_INTEGER if kind is int else _NUMBER).fullmatch(text):
         return BAD
     value = kind(text.replace("_", ""))
-    return value if math.isfinite(value) and _in_range(value, rules) else BAD
+    return value if math.isfinite(value) and in_range(value, rules) else BAD
 
 
-def _in_range(value: float, rules: Mapping[str, Any]) -> bool:
+def in_range(value: Any, rules: Mapping[str, Any]) -> bool:
+    """Whether a number is within the bounds of `setting`."""
     return not (
         ("ge" in rules and value < rules["ge"])
         or ("gt" in rules and value <= rules["gt"])

@@ -24,9 +24,11 @@ from components.code_hash import code_hash
 from components.errors import InputError
 from components.pusher import versions
 from components.subwords import learning
+from components.trainer.tunable import refuse_sizes
 from pipeline import base_model as base_models
 from pipeline import content
 from pipeline.config import Config
+from pipeline.config_tune import space_of
 from pipeline.inputs import RunInputs
 from pipeline.paths import RunPaths
 from pipeline.settings import token_settings
@@ -85,12 +87,13 @@ def create_pipeline(
     ).with_id("Transform")
     base = [_base_model(base_model)] if base_model else []
     data_key = base_models.data_key(inputs)
-    trainer = _trainer(config, examples, transform, vocabulary, settings, base, data_key)
+    tuner = _tuner(config, transform, vocabulary, settings, base, base_model)
+    trainer = _trainer(config, examples, transform, vocabulary, settings, base, data_key, tuner)
     last_blessed = _last_blessed()
     evaluator = _evaluator(config, raw, trainer, last_blessed)
     pusher = _pusher(config, trainer, evaluator)
     nodes: list[BaseNode] = [examples, statistics, schema, validator, vocabulary, transform]
-    nodes += [*base, trainer, last_blessed, evaluator, pusher]
+    nodes += [*base, *tuner, trainer, last_blessed, evaluator, pusher]
     return pipeline.Pipeline(
         pipeline_name=config.pipeline.name,
         pipeline_root=paths.artifacts,
@@ -175,25 +178,66 @@ def _trainer(
     settings: str,
     base: list[Importer],
     data_key: str,
+    tuner: list[BaseNode],
 ) -> BaseNode:
-    decode, model = _fields(config.decode), _fields(config.model)
-    del model["preset"]  # its sizes are filled in
-    train = _fields(config.train) | {"decode_length": decode.pop("max_length")}
+    decode = _fields(config.decode)
+    del decode["max_length"]  # among the options of training
     return ours.SequenceTrainer(
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
         vocabulary=vocabulary.outputs["vocabulary"],
         ingest_report=examples.outputs["ingest_report"],
         settings=settings,
-        model_options=json.dumps(model, sort_keys=True),
-        loss_options=json.dumps(_fields(config.loss), sort_keys=True),
-        batch_options=json.dumps(_fields(config.batch), sort_keys=True),
-        train_options=json.dumps(train, sort_keys=True),
+        **_options(config),
         decode_options=json.dumps(decode, sort_keys=True),
         code_hash=code_hash("transform", "components.sequence_loss", "components.trainer"),
         base_model=base[0].outputs["result"] if base else None,
         data_key=data_key,
+        hyperparameters=tuner[0].outputs["best_hyperparameters"] if tuner else None,
     )
+
+
+def _tuner(
+    config: Config,
+    transform: BaseNode,
+    vocabulary: BaseNode,
+    settings: str,
+    base: list[Importer],
+    base_model: str,
+) -> list[BaseNode]:
+    """The Tuner, where there is something to tune.
+
+    Raises:
+      InputError: a size is to be tuned, and the run starts from a model.
+    """
+    tune = config.train.tune
+    if tune is None:
+        return []
+    space = space_of(tune)
+    refuse_sizes(space, base_model)
+    found = ours.SequenceTuner(
+        examples=transform.outputs["transformed_examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        vocabulary=vocabulary.outputs["vocabulary"],
+        settings=settings,
+        **_options(config),
+        tune_options=json.dumps(_fields(tune) | {"space": space}, sort_keys=True),
+        code_hash=code_hash(
+            "transform", "components.sequence_loss", "components.trainer", "components.tuner"
+        ),
+        base_model=base[0].outputs["result"] if base else None,
+    )
+    return [found.with_id("Tuner")]
+
+
+def _options(config: Config) -> dict[str, str]:
+    """What decides the training, as JSON, by the names of SequenceTrainer's parameters."""
+    model, train = _fields(config.model), _fields(config.train)
+    del model["preset"], train["tune"]  # the preset's sizes are filled in; the Tuner has its own
+    train["decode_length"] = config.decode.max_length
+    sections = {"model": model, "loss": _fields(config.loss), "batch": _fields(config.batch)}
+    sections["train"] = train
+    return {f"{name}_options": json.dumps(each, sort_keys=True) for name, each in sections.items()}
 
 
 def _fields(section: object) -> dict:

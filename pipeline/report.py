@@ -29,6 +29,7 @@ from pipeline.report_ledger import ledger_tables
 from pipeline.report_metrics import metric_table, metric_tiles
 from pipeline.report_style import STYLE
 from pipeline.report_time import first_step, phases
+from pipeline.report_tuning import tuning_table
 
 Json = Mapping[str, Any]
 
@@ -47,6 +48,7 @@ class ReportData:
       metrics: the Evaluator's metrics.json.
       history: points {"step", "train_loss", "validation_loss", "useful_tokens_per_second"}.
       start: what training started from, one line.
+      tuning: {"values", "trials"} of the search before training.
       updates: of `curves.thinned`.
       skipped: bad batches, {"step", "reason", "rows", "first"} each.
       time: the trainer's "goodput", "first_step", "resumes", and whether it is "cached".
@@ -63,6 +65,7 @@ class ReportData:
     metrics: Json = field(default_factory=dict)
     history: Sequence[Json] = ()
     start: str = ""
+    tuning: Json = field(default_factory=dict)
     updates: Sequence[Json] = ()
     skipped: Sequence[Json] = ()
     time: Json = field(default_factory=dict)
@@ -111,6 +114,7 @@ def page(data: ReportData) -> str:
             "Training",
             join(_training(data.history, data.start), _updates(data), _skipped(data.skipped)),
         ),
+        _section("Tuning", tuning_table(data.tuning)),
         _section("Components", _durations(data.durations)),
         _section("Where the time went", _time(data.time)),
         _section("Token ledger", ledger_tables(data.ledger)),

@@ -42,6 +42,7 @@ def report_data(record: dict[str, Any]) -> ReportData:
         metrics=record["metrics"],
         history=record["history"]["points"],
         start=described(record["history"].get("start", {})),
+        tuning=record["history"].get("tuning", {}),
         updates=record.get("updates", ()),
         skipped=record["history"].get("skipped", ()),
         time=_time(record),

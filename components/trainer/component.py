@@ -30,6 +30,7 @@ class SequenceTrainer(base_component.BaseComponent):
         base_model: types.BaseChannel | None = None,
         data_key: str = "",
         ingest_report: types.BaseChannel | None = None,
+        hyperparameters: types.BaseChannel | None = None,
     ) -> None:
         """Construct the component. All parameters are JSON of the classes named here.
 
@@ -47,6 +48,7 @@ class SequenceTrainer(base_component.BaseComponent):
           base_model: Model to start from; with `warm_start: auto`, and if there is one.
           data_key: what the model is trained on, kept with it.
           ingest_report: components.IngestReport, by which a bad batch names its rows' lines.
+          hyperparameters: HyperParameters that a Tuner found; they go before the options.
         """
         super().__init__(
             spec=spec.SequenceTrainerSpec(
@@ -63,6 +65,7 @@ class SequenceTrainer(base_component.BaseComponent):
                 base_model=base_model,
                 data_key=data_key,
                 ingest_report=ingest_report,
+                hyperparameters=hyperparameters,
                 model=types.Channel(type=standard_artifacts.Model),
                 history=types.Channel(type=TrainingHistory),
             )

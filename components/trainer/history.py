@@ -30,6 +30,7 @@ class History:
     `steps` are updates and `batches` what they were made from. Of the batches, `bad_batches` were
     skipped and `empty_batches` had no weight. `resumes`: how often a checkpoint was continued.
     `start`: what the weights were at first, see `started.described`.
+    `tuning`: of `tuned.read`, {} where nothing was tuned.
     `replicas`: how many computed each batch together.
     `seconds` is the time of training alone; `goodput` has all of it, by phase, from the start of the
     process, and `first_step` that of the last process until its first step was taken. `skipped`: the
@@ -55,6 +56,7 @@ class History:
     start: dict[str, Any] = field(default_factory=dict)
     first_step: dict[str, float] = field(default_factory=dict)
     skipped: list[dict[str, Any]] = field(default_factory=list)
+    tuning: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"padding_share": self.padding_share}

@@ -9,6 +9,7 @@ TRANSFORM_GRAPH = "transform_graph"
 VOCABULARY = "vocabulary"
 BASE_MODEL = "base_model"
 INGEST_REPORT = "ingest_report"
+HYPERPARAMETERS = "hyperparameters"
 MODEL = "model"
 HISTORY = "history"
 SETTINGS = "settings"
@@ -44,6 +45,9 @@ class SequenceTrainerSpec(component_spec.ComponentSpec):
         VOCABULARY: component_spec.ChannelParameter(type=Vocabulary),
         BASE_MODEL: component_spec.ChannelParameter(type=standard_artifacts.Model, optional=True),
         INGEST_REPORT: component_spec.ChannelParameter(type=IngestReport, optional=True),
+        HYPERPARAMETERS: component_spec.ChannelParameter(
+            type=standard_artifacts.HyperParameters, optional=True
+        ),
     }
     OUTPUTS = {
         MODEL: component_spec.ChannelParameter(type=standard_artifacts.Model),

@@ -1,0 +1,1 @@
+"""SequenceTuner: TFX's Tuner for SequenceTrainer; KerasTuner proposes, our training loop tries."""
