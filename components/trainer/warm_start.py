@@ -22,7 +22,14 @@ from transform.vocabulary import Vocabularies
 _WAY_OUT = (
     "train.warm_start: never starts from scratch, another pipeline.name a pipeline of its own"
 )
-_SAME = ("task", "family", "tie_embeddings")
+_SAME = {"task": "task", "family": "model.family", "tie_embeddings": "model.tie_embeddings"}
+_SIZES = {"units": "model.units", "layers": "model.layers"}
+_SIZES_OF_ATTENTION = {
+    "heads": "model.heads",
+    "feed_forward": "model.feed_forward",
+    "max_length": "data.max_target_length",  # learned positions
+    "max_input_length": "data.max_source_length",
+}
 
 
 class WarmStart:
@@ -58,15 +65,16 @@ class WarmStart:
         return self._point.digest
 
     def check(self, spec: ModelSpec) -> None:
-        """Make sure that it is the same kind of model.
+        """Make sure that it is the same kind of model, and as large.
 
         Raises:
-          InputError: it is not.
+          InputError: it is not; names the key of the configuration.
         """
-        for name in _SAME:
+        attention = _SIZES_OF_ATTENTION if spec.family == "transformer" else {}
+        for name, key in (_SAME | _SIZES | attention).items():
             got, expected = self._point.model[name], getattr(spec, name)
             if got != expected:
-                raise self._refused(f"{name}: got {got} in the base model, expected {expected}")
+                raise self._refused(f"{key}: got {got} in the base model, expected {expected}")
 
     def give_weights(self, model: SequenceModel) -> None:
         """The base model's weights into `model`.
