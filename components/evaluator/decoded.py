@@ -1,0 +1,133 @@
+"""What a model writes for a sample of the examples, scored against their references.
+
+The sample is the examples with the smallest digests: the same in each run, whatever the files, bundles
+and workers were. Decoding is dear, so it is a sample; all models decode the same one.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+
+import apache_beam as beam
+import numpy as np
+import tensorflow as tf
+
+from components import saved_model
+from components.evaluator import translation
+from components.evaluator.metrics import BUCKETS, Array
+from components.evaluator.scoring import ModelError, one_line
+
+SIGNATURE = "serving_default"
+BATCH_SIZE = 64
+# [G, M, SUMS] of the sample, or what went wrong.
+Result = tuple[list, str]
+
+Decode = Callable[[Sequence[bytes]], list[str]]
+
+
+class DecodeSample(beam.PTransform):
+    """Serialized raw examples -> one `Result`: what a sample of them adds, per bucket and model."""
+
+    def __init__(self, models: Sequence[str], count: int) -> None:
+        """`models`: SavedModel folders, the candidate first; `count`: examples at most."""
+        super().__init__()
+        self._models, self._count = tuple(models), count
+
+    def expand(self, examples: beam.PCollection) -> beam.PCollection:
+        """One element, also of no examples."""
+        return (
+            examples
+            | "Digest" >> beam.Map(lambda row: (digest(row), row))
+            | "Sample" >> beam.combiners.Top.Smallest(self._count)
+            | "Decode" >> beam.ParDo(_DecodeAndAdd(self._models))
+        )
+
+
+class _DecodeAndAdd(beam.DoFn):
+    def __init__(self, models: tuple[str, ...]) -> None:
+        self._models = models
+
+    def process(self, sample: list[tuple[bytes, bytes]]) -> Iterator[Result]:
+        try:
+            yield sums(sample, [Decoder(path) for path in self._models], column(self._models[0]))
+        except ModelError as error:
+            yield [], str(error)
+
+
+def sums(sample: Sequence[tuple[bytes, bytes]], models: Sequence[Decode], target: str) -> Result:
+    """Decode (digest, serialized example) pairs with each model.
+
+    Args:
+      sample: in any order.
+      models: from serialized examples to texts.
+      target: the raw column that holds the reference.
+
+    Returns:
+      [G, M, translation.SUMS] as lists, and no problem.
+    """
+    ordered = sorted(sample, key=lambda pair: (len(pair[1]), pair[0]))  # little padding
+    added = np.zeros((BUCKETS, len(models), translation.SUMS))
+    for start in range(0, len(ordered), BATCH_SIZE):
+        batch = ordered[start : start + BATCH_SIZE]
+        rows = [row for _, row in batch]
+        decoded = [decode(rows) for decode in models]
+        references = [reference(row, target) for row in rows]
+        buckets = [int.from_bytes(key[:8]) % BUCKETS for key, _ in batch]
+        for index, texts in enumerate(decoded):
+            found = translation.sums_of_examples(texts, references)
+            np.add.at(added[:, index], buckets, found)
+    return added.tolist(), ""
+
+
+def digest(row: bytes) -> bytes:
+    """What decides the bucket of an example, and whether it is in the sample."""
+    return hashlib.blake2b(row, digest_size=16).digest()
+
+
+def reference(row: bytes, target: str) -> str:
+    """The raw text of the target column; lists of tokens are joined."""
+    values = tf.train.Example.FromString(row).features.feature[target].bytes_list.value
+    return b" ".join(values).decode("utf-8", "replace")
+
+
+def column(path: str) -> str:
+    """The raw column of the target side, from what a model says of itself."""
+    with tf.io.gfile.GFile(os.path.join(path, saved_model.FACTS)) as file:
+        return str(json.loads(file.read())["settings"]["target"]["column"])
+
+
+class Decoder:
+    """A loaded model that turns serialized raw examples into text."""
+
+    def __init__(self, path: str) -> None:
+        """Load the model.
+
+        Raises:
+          ModelError: it does not load.
+        """
+        self._path = path
+        try:
+            self._model = saved_model.load(path)
+        except Exception as error:
+            raise ModelError(f"{path}: does not load ({one_line(error)})") from error
+
+    def __call__(self, rows: Sequence[bytes]) -> list[str]:
+        """The texts of B examples.
+
+        Raises:
+          ModelError: the model refuses them.
+        """
+        decode = self._model.signatures[SIGNATURE]
+        try:
+            texts = decode(examples=tf.constant(rows, tf.string))["text"].numpy()
+        except Exception as error:
+            raise ModelError(f"{self._path}: {SIGNATURE} failed ({one_line(error)})") from error
+        return [text.decode("utf-8", "replace") for text in texts]
+
+
+def estimates(found: Array) -> tuple[Array, Array]:
+    """From [G, C]: the metrics [K], and those without each of the R buckets that hold examples."""
+    groups = found[:, -1] > 0
+    others = (1.0 - np.eye(len(found)))[groups]
+    return translation.scores(found.sum(axis=0)), translation.scores(others @ found)
