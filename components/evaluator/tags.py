@@ -7,11 +7,12 @@ positions have some.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+Array: TypeAlias = npt.NDArray[np.float64]
 # Of a class or a span type: weight in both, in the prediction, in the targets.
 COUNTS = ("right", "predicted", "actual")
 Span = tuple[str, int, int]  # type, first position, the one after the last

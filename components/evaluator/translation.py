@@ -8,13 +8,14 @@ Source: Post, "A Call for Clarity in Reporting BLEU Scores" (2018).
 """
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from sacrebleu.metrics import BLEU as _Bleu
 from sacrebleu.metrics import CHRF as _Chrf
 
-Array = npt.NDArray[np.float64]
+Array: TypeAlias = npt.NDArray[np.float64]
 
 BLEU, CHRF, EXACT_MATCH = "bleu", "chrf", "exact_match"
 METRICS = (BLEU, CHRF, EXACT_MATCH)
