@@ -62,9 +62,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     run = _command(commands, "run", _run, "the whole line, locally, with live progress")
     _add_config(run)
-    report = _command(commands, "report", _report, "HTML page of a run")
+    report = _command(commands, "report", _report, "a run as an HTML page or as markdown")
     _add_config(report)
     report.add_argument("--run", help="id of the run (default: the newest)")
+    report.add_argument("--format", choices=("html", "markdown"), default="html", dest="kind")
+    text = "file, or - for stdout (default: report.html beside the run's record; markdown: stdout)"
+    report.add_argument("-o", "--output", metavar="FILE", help=text)
     predict = _command(commands, "predict", _predict, "use the pushed model on raw text")
     _add_model(predict)
     predict.add_argument(
@@ -133,7 +136,7 @@ def _report(chosen: argparse.Namespace) -> int:
     from pipeline.config import load_config
     from pipeline.report_command import report
 
-    return report(load_config(chosen.config), chosen.run)
+    return report(load_config(chosen.config), chosen.run, chosen.kind, chosen.output)
 
 
 def _predict(chosen: argparse.Namespace) -> int:

@@ -113,7 +113,7 @@ def _record(
     seconds: float,
 ) -> dict[str, Any]:
     """Everything worth knowing about a finished run; also written to run.json."""
-    from pipeline import curves, report_command, store
+    from pipeline import curves, report_command, run_details, store
 
     outputs = store.run_outputs(run_paths.metadata, tfx_run)
     evaluation = outputs["SequenceEvaluator"]["evaluation"]
@@ -142,9 +142,11 @@ def _record(
         "log": _shown(run_paths.log),
         "report": _shown(run_paths.report),
     }
+    record |= run_details.details(outputs, run_paths.metadata, tfx_run, run_paths.pipeline)
     with open(run_paths.record, "w") as file:
         json.dump(record, file, indent=1)
-    report_command.write_report(report_command.report_data(record), run_paths.report)
+    data = report_command.report_data(record, run_paths.pipeline, run_paths.run)
+    report_command.write_report(data, run_paths.report)
     return record
 
 

@@ -112,3 +112,94 @@ def _open(database: str) -> metadata_store.MetadataStore:
     config.sqlite.filename_uri = database
     config.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READWRITE
     return metadata_store.MetadataStore(config)
+
+
+@dataclass(frozen=True)
+class Made:
+    """One artifact: `name` is that of the input or output, `run` the TFX run that made it."""
+
+    name: str
+    id: int
+    type: str
+    uri: str
+    hash: str
+    run: str
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One execution of a run, or the use of a cached one. Times in milliseconds since 1970."""
+
+    node: str
+    execution: int
+    cached: bool
+    started: int
+    ended: int
+    inputs: tuple[Made, ...]
+    outputs: tuple[Made, ...]
+
+
+def lineage(database: str, run_id: str) -> list[Ran]:
+    """A run's executions in the order they ran, with what each read and wrote.
+
+    Where a result was cached, the times are those of the execution that made it.
+    """
+    store = _open(database)
+    context = store.get_context_by_type_and_name("pipeline_run", run_id)
+    if context is None:
+        return []
+    executions = store.get_executions_by_context(context.id)
+    return [_ran(store, execution) for execution in sorted(executions, key=lambda each: each.id)]
+
+
+def _ran(store: metadata_store.MetadataStore, execution: metadata_store_pb2.Execution) -> Ran:
+    types = metadata_store_pb2.Event
+    events = store.get_events_by_execution_ids([execution.id])
+    outputs = _made(store, [event for event in events if event.type == types.OUTPUT])
+    cached = execution.last_known_state == metadata_store_pb2.Execution.CACHED
+    maker = execution
+    if cached and outputs:
+        maker = _maker(store, outputs[0].id) or execution
+    return Ran(
+        node=_node_of(store, execution),
+        execution=execution.id,
+        cached=cached,
+        started=maker.create_time_since_epoch,
+        ended=maker.last_update_time_since_epoch,
+        inputs=_made(store, [event for event in events if event.type == types.INPUT]),
+        outputs=outputs,
+    )
+
+
+def _made(
+    store: metadata_store.MetadataStore, events: list[metadata_store_pb2.Event]
+) -> tuple[Made, ...]:
+    ids = [event.artifact_id for event in events]
+    by_id = {artifact.id: artifact for artifact in store.get_artifacts_by_id(ids)}
+    found = []
+    for event in events:
+        artifact = by_id[event.artifact_id]
+        properties = artifact.custom_properties
+        known = [properties[key].string_value for key in _HASHES if key in properties]
+        maker = _maker(store, artifact.id)
+        run = _run_of(store, maker) if maker else ""
+        name = event.path.steps[0].key
+        found.append(Made(name, artifact.id, artifact.type, artifact.uri, (*known, "")[0], run))
+    return tuple(found)
+
+
+_HASHES = ("hash", "input_fingerprint")  # as VocabularyGen and ExampleGen call them
+
+
+def _maker(
+    store: metadata_store.MetadataStore, artifact: int
+) -> metadata_store_pb2.Execution | None:
+    """The execution that made an artifact, which is the first that put it out."""
+    events = store.get_events_by_artifact_ids([artifact])
+    ids = [event.execution_id for event in events if event.type == metadata_store_pb2.Event.OUTPUT]
+    return store.get_executions_by_id([min(ids)])[0] if ids else None
+
+
+def _run_of(store: metadata_store.MetadataStore, execution: metadata_store_pb2.Execution) -> str:
+    contexts = store.get_contexts_by_execution(execution.id)
+    return next((each.name for each in contexts if each.type == "pipeline_run"), "")

@@ -68,6 +68,7 @@ class Plan:
       micro_batches: batches for one update of `effective_size` tokens; 1 if that is not set.
       real_positions: of an epoch, both sides.
       positions: the same with padding.
+      histogram: what was planned for.
     """
 
     buckets: tuple[Bucket, ...]
@@ -76,6 +77,7 @@ class Plan:
     micro_batches: int
     real_positions: int
     positions: int
+    histogram: Histogram | None = dataclasses.field(default=None, compare=False, repr=False)
 
     @property
     def padding_share(self) -> float:
@@ -172,6 +174,7 @@ def _counted(histogram: Histogram, buckets: list[Bucket], effective_size: int) -
         micro_batches=max(1, math.ceil(effective_size * batches / tokens)) if tokens else 1,
         real_positions=int((histogram.lengths.sum(axis=1) * histogram.counts).sum()),
         positions=positions,
+        histogram=histogram,
     )
 
 

@@ -31,6 +31,7 @@ class History:
     skipped and `empty_batches` had no weight. `resumes`: how often a checkpoint was continued.
     `start`: what the weights were at first, see `started.described`.
     `tuning`: of `tuned.read`, {} where nothing was tuned.
+    `lengths`: of `lengths.summary`, how long the examples are and what they are padded to.
     `replicas`: how many computed each batch together.
     `seconds` is the time of training alone; `goodput` has all of it, by phase, from the start of the
     process, and `first_step` that of the last process until its first step was taken. `skipped`: the
@@ -57,6 +58,7 @@ class History:
     first_step: dict[str, float] = field(default_factory=dict)
     skipped: list[dict[str, Any]] = field(default_factory=list)
     tuning: dict[str, Any] = field(default_factory=dict)
+    lengths: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"padding_share": self.padding_share}

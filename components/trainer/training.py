@@ -29,6 +29,7 @@ from components.trainer.checkpoint import Checkpoints, run_key
 from components.trainer.faults import BadBatches
 from components.trainer.goodput import Goodput
 from components.trainer.history import History
+from components.trainer.lengths import summary
 from components.trainer.loop import Data, Loop
 from components.trainer.metrics_log import MetricsLog
 from components.trainer.models import ModelSpec, SequenceModel, build_model
@@ -104,7 +105,7 @@ def train(
         if not request.state_folder:
             loop.metrics.clear()
     found.examples, found.parameters = history.examples, history.parameters
-    found.start = history.start
+    found.start, found.lengths = history.start, history.lengths
     if request.start_folder and distribution.is_chief(request.train):
         starting_point.write(request.start_folder, shown.model, optimizer, vocabularies)
     return shown.model, found
@@ -124,7 +125,7 @@ def _prepared(
     options = request.train
     replicas = distribution.replicas(options)
     keras.utils.set_random_seed(options.seed)
-    data, examples = _data(request)
+    data, plan = _data(request)
     spec, batch_spec = model_spec(request, vocabularies), _batch_spec(request.settings)
     with numerics.precision(options.precision):
         model = build_model(spec)
@@ -152,7 +153,8 @@ def _prepared(
         updates, shown, options, data, report, goodput, checkpoints, bad, metrics, replicas=replicas
     )
     scratch = {"reason": NEVER if options.warm_start == "never" else NO_BASE}
-    history = History(examples=examples, parameters=model.count_params())
+    history = History(examples=plan.examples, parameters=model.count_params())
+    history.lengths = summary(plan)
     history.start = start.facts() if start else scratch
     return loop, shown, history, optimizer
 
@@ -188,8 +190,8 @@ def _silent(_: str) -> None:
     """The report of a process that is not the chief."""
 
 
-def _data(request: TrainRequest) -> tuple[Data, int]:
-    """What the run reads, and its examples an epoch.
+def _data(request: TrainRequest) -> tuple[Data, _Plan]:
+    """What the run reads, and the plan of an epoch of it.
 
     Raises:
       InputError: the split has no examples.
@@ -208,7 +210,7 @@ def _data(request: TrainRequest) -> tuple[Data, int]:
     validation = batching.evaluation_batches(
         request.eval_files, lengths, size=batch.validation_rows, multiple=batch.bucket_multiple
     )
-    return Data(rest, plan.batches_per_epoch, batches, window, validation), plan.examples
+    return Data(rest, plan.batches_per_epoch, batches, window, validation), plan
 
 
 def _reader(request: TrainRequest, lengths: features.Lengths) -> tuple[_Plan, _Read]:

@@ -1,11 +1,10 @@
-"""metrics.jsonl to the points of a chart, and what the charts leave out."""
+"""metrics.jsonl to the points of a chart."""
 
 import json
 
 import pytest
 
 from pipeline.curves import thinned
-from pipeline.report_chart import gradient_norm_curve, learning_rate_curve
 
 
 def _write(path, norms: list[float | None]) -> str:
@@ -40,10 +39,3 @@ def test_without_a_limit_nothing_is_clipped_and_without_a_file_there_are_no_poin
     found = thinned(_write(tmp_path / "m.jsonl", [9.0, None]), clip_norm=0.0)
     assert [(point["step"], point["clipped"]) for point in found] == [(1, 0)]
     assert thinned(str(tmp_path / "none.jsonl"), clip_norm=1.0) == []
-
-
-def test_a_constant_learning_rate_has_no_chart() -> None:
-    points = [{"step": step, "learning_rate": 0.1, "gradient_norm": 1.0} for step in (1, 2)]
-    assert learning_rate_curve(points) == ""
-    assert "mean 1.000" in gradient_norm_curve(points)
-    assert "rate 0.2000" in learning_rate_curve([*points, {"step": 3, "learning_rate": 0.2}])

@@ -1,0 +1,109 @@
+"""What a report shows of a run beyond the terminal: lineage, worst, samples."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from components.pusher.versions import digest
+from pipeline import store
+
+_HASHED = 64 * 2**20  # bytes of an artifact up to which its content is hashed
+_FILES = {"worst": "worst.json", "samples": "samples.json"}
+
+Outputs = Mapping[str, Mapping[str, str]]
+
+
+def details(outputs: Outputs, database: str, tfx_run: str, pipeline_folder: str) -> dict[str, Any]:
+    """For the run's record; a file that no component wrote is {}.
+
+    Args:
+      outputs: node -> output -> folder.
+      database: the metadata store.
+      tfx_run: TFX's id of the run.
+      pipeline_folder: what places in the lineage are relative to, where they are below it.
+    """
+    folders = [folder for each in outputs.values() for folder in each.values()]
+    found = {name: _first(folders, file) for name, file in _FILES.items()}
+    return found | {"lineage": _lineage(database, tfx_run, pipeline_folder)}
+
+
+def _first(folders: list[str], name: str) -> Any:
+    for folder in folders:
+        path = os.path.join(folder, name)
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as file:
+                return json.load(file)
+    return {}
+
+
+def _lineage(database: str, tfx_run: str, pipeline_folder: str) -> list[dict[str, Any]]:
+    """The nodes that made something, with what they read; what is of another run says of which."""
+    ran = [
+        each for each in store.lineage(database, tfx_run) if each.outputs
+    ]  # others look things up
+    here = {made.id for each in ran for made in each.outputs}
+    others = {made.run for each in ran for made in (*each.inputs, *each.outputs)} - {tfx_run}
+    names = _our_names(others, os.path.join(pipeline_folder, "runs"))
+    return [
+        {
+            "name": each.node,
+            "execution": each.execution,
+            "cached": each.cached,
+            "run": names.get(each.outputs[0].run, "") if each.cached else "",
+            "started": each.started,
+            "ended": each.ended,
+            "inputs": [
+                {"name": made.name, "id": made.id, "run": _run(made, here, names)}
+                for made in each.inputs
+            ],
+            "outputs": [_output(made, pipeline_folder) for made in each.outputs],
+        }
+        for each in ran
+    ]
+
+
+def _run(made: store.Made, here: set[int], names: Mapping[str, str]) -> str:
+    return "" if made.id in here else names.get(made.run, "")
+
+
+def _our_names(tfx_runs: set[str], folder: str) -> dict[str, str]:
+    """TFX's ids of runs -> ours; those of runs that left no record stay as they are."""
+    names = {run: run for run in tfx_runs}
+    left = set(tfx_runs)
+    for run in sorted(os.listdir(folder) if os.path.isdir(folder) else [], reverse=True):
+        path = os.path.join(folder, run, "run.json")
+        if left and os.path.exists(path):
+            with open(path, encoding="utf-8") as file:
+                found = json.load(file).get("tfx_run", "")
+            if found in left:
+                names[found] = run
+                left.remove(found)
+    return names
+
+
+def _output(made: store.Made, pipeline_folder: str) -> dict[str, Any]:
+    known = dataclasses.asdict(made)
+    del known["run"]
+    known["type"] = made.type.removeprefix("components.")
+    known["hash"] = made.hash or _content_hash(made.uri)
+    known["uri"] = below(made.uri, pipeline_folder)
+    return known
+
+
+def below(path: str, folder: str) -> str:
+    """The path relative to the folder where it is inside, so that both can be moved together."""
+    relative = os.path.relpath(path, folder)
+    return path if relative.startswith("..") else relative
+
+
+def _content_hash(folder: str) -> str:
+    """Of all files of a folder; none where it is so large that it would take long."""
+    total, files = 0, 0
+    for where, _, names in os.walk(folder):
+        files += len(names)
+        total += sum(os.path.getsize(os.path.join(where, name)) for name in names)
+        if total > _HASHED:
+            return ""
+    return digest(folder) if files else ""

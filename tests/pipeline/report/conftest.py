@@ -1,0 +1,6 @@
+"""The made-up run is beside its tests."""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
