@@ -17,6 +17,7 @@ _EXPORTS = {
     "SequenceTrainer": "components.trainer.component",
     "SequenceTuner": "components.tuner.component",
     "SequenceTransform": "components.sequence_transform.component",
+    "ServingCheck": "components.serving_check.component",
     "StoppingExampleValidator": "components.example_validator.component",
     "VersionPusher": "components.pusher.component",
     "VocabularyGen": "components.vocabulary_gen.component",

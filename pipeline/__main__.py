@@ -1,7 +1,7 @@
 """The command line: `tokenline`, or `python -m pipeline`.
 
 Answers at once: nothing heavy is imported before a command needs it.
-Exit codes: 0 done, 1 failed, 2 bad input, 3 not blessed.
+Exit codes: 0 done, 1 failed, 2 bad input, 3 not pushed.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="tokenline",
         description="From raw records to a blessed, served sequence model, "
         "with one loss number that means the same thing at every step.",
-        epilog="exit codes: 0 done, 1 failed, 2 bad input, 3 not blessed",
+        epilog="exit codes: 0 done, 1 failed, 2 bad input, 3 not pushed (not blessed, for one)",
     )
     parser.add_argument("--version", action="version", version=f"tokenline {_version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -81,6 +81,11 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument(
         "file", nargs="?", default="-", help="JSON rows, one a line (default: stdin)"
     )
+    text = "serve the version before the newest again"
+    rollback = _command(commands, "rollback", _rollback, text)
+    _add_config(rollback)
+    rollback.add_argument("--to", type=int, metavar="VERSION", help="go back, or on, to this one")
+    rollback.add_argument("--list", action="store_true", help="say which versions there are")
     verify = _command(commands, "verify", _verify, "the invariance certificate of a run's model")
     _add_config(verify)
     _add_verify(verify)
@@ -137,6 +142,14 @@ def _report(chosen: argparse.Namespace) -> int:
     from pipeline.report_command import report
 
     return report(load_config(chosen.config), chosen.run, chosen.kind, chosen.output)
+
+
+def _rollback(chosen: argparse.Namespace) -> int:
+    from pipeline import rollback_command
+    from pipeline.config import load_config
+
+    config = load_config(chosen.config)
+    return rollback_command.run(config, to=chosen.to, only_list=chosen.list)
 
 
 def _predict(chosen: argparse.Namespace) -> int:

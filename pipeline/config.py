@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from pipeline import config_checks, config_loader, model_presets
 from pipeline.config_loader import required, setting
+from pipeline.config_serving import ServingCheckConfig
 from pipeline.config_tune import TuneConfig
 
 Task = Literal["lm", "seq2seq", "tagging"]
@@ -372,6 +373,7 @@ class ServingConfig:
 
     push_to: str = setting("", "folder of model versions", path=True, derived="pipeline.root")
     keep_versions: int = setting(5, "older versions are removed", ge=1)
+    check: ServingCheckConfig = setting(ServingCheckConfig(), "what a model must pass to be pushed")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pipeline import (
     config_checks_decode,
     config_checks_model,
+    config_checks_serving,
     config_checks_tokens,
     config_checks_train,
 )
@@ -69,6 +70,7 @@ def check(config: "Config", problems: Problems) -> None:
         config_checks_model.check,
         config_checks_decode.check,
         config_checks_train.check,
+        config_checks_serving.check,
     ):
         one(config, problems)
 

@@ -47,6 +47,7 @@ def create_pipeline(
     base_vocabulary: str,
     input_key: str,
     base_model: str = "",
+    failed_checks: int = 0,
 ) -> pipeline.Pipeline:
     """The whole line.
 
@@ -57,6 +58,7 @@ def create_pipeline(
       base_vocabulary: folder of the vocabulary to extend, or "".
       input_key: hash of what the vocabulary is made from, see `vocabulary_state`.
       base_model: folder of the model to start from, or ""; see `base_model`.
+      failed_checks: how many serving checks of earlier runs failed.
     """
     settings = _settings(config, inputs, paths).to_json()
     # Windows and drops count tokens; otherwise ingesting knows nothing of Transform.
@@ -91,9 +93,10 @@ def create_pipeline(
     trainer = _trainer(config, examples, transform, vocabulary, settings, base, data_key, tuner)
     last_blessed = _last_blessed()
     evaluator = _evaluator(config, raw, trainer, last_blessed)
-    pusher = _pusher(config, trainer, evaluator)
+    check = _serving_check(config, examples, transform, trainer, evaluator, failed_checks)
+    pusher = _pusher(config, trainer, evaluator, check)
     nodes: list[BaseNode] = [examples, statistics, schema, validator, vocabulary, transform]
-    nodes += [*base, *tuner, trainer, last_blessed, evaluator, pusher]
+    nodes += [*base, *tuner, trainer, last_blessed, evaluator, *check, pusher]
     return pipeline.Pipeline(
         pipeline_name=config.pipeline.name,
         pipeline_root=paths.artifacts,
@@ -274,12 +277,41 @@ def _evaluator(
     )
 
 
-def _pusher(config: Config, trainer: BaseNode, evaluator: BaseNode) -> BaseNode:
+def _serving_check(
+    config: Config,
+    examples: BaseNode,
+    transform: BaseNode,
+    trainer: BaseNode,
+    evaluator: BaseNode,
+    failed_checks: int,
+) -> list[BaseNode]:
+    """ServingCheck, unless it is turned off."""
+    options = _fields(config.serving.check)
+    if not options.pop("enabled"):
+        return []
+    found = ours.ServingCheck(
+        model=trainer.outputs["model"],
+        examples=examples.outputs["examples"],
+        transformed_examples=transform.outputs["transformed_examples"],
+        ingest_report=examples.outputs["ingest_report"],
+        options=json.dumps(options, sort_keys=True),
+        failed_before=failed_checks,
+        code_hash=code_hash("components.serving_check", "components.saved_model"),
+    )
+    found.add_upstream_node(evaluator)  # it measures time: nothing else is to run meanwhile
+    return [found]
+
+
+def _pusher(
+    config: Config, trainer: BaseNode, evaluator: BaseNode, check: list[BaseNode]
+) -> BaseNode:
     destination = os.path.abspath(config.serving.push_to)
-    pushed = [version.number for version in versions.existing(destination)]
+    pushed: list[int | str] = [version.number for version in versions.existing(destination)]
+    pushed += [f"withdrawn {version.number}" for version in versions.withdrawn(destination)]
     return ours.VersionPusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=check[0].outputs["blessing"] if check else None,
         push_destination=destination,
         keep_versions=config.serving.keep_versions,
         pushed_versions=json.dumps(pushed),

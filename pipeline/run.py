@@ -68,14 +68,15 @@ def _run(
     record = _record(config, found, run_paths, tfx_run, nodes, time.monotonic() - started)
     for text in summary.closing_table(record):
         terminal.line(text)
-    return DONE if record["verdict"]["blessed"] else NOT_BLESSED
+    return DONE if record["pushed"] else NOT_BLESSED
 
 
 def _pipeline(config: Config, found: inputs.RunInputs, run_paths: paths.RunPaths) -> Any:
-    from pipeline import base_model, store, vocabulary_state
+    from pipeline import base_model, rollback_command, store, vocabulary_state
     from pipeline.pipeline import create_pipeline
     from pipeline.settings import token_settings
 
+    rollback_command.agree(run_paths.metadata, config.serving.push_to)
     key = vocabulary_state.input_key(config, found)
     made = store.vocabularies(run_paths.metadata)
     identity = token_settings(config).token_identity()
@@ -90,6 +91,7 @@ def _pipeline(config: Config, found: inputs.RunInputs, run_paths: paths.RunPaths
         base_vocabulary=base,
         input_key=key,
         base_model=base_model.base_model(models, base_model.data_key(found)),
+        failed_checks=store.failed_checks(run_paths.metadata),
     )
 
 
@@ -117,7 +119,8 @@ def _record(
 
     outputs = store.run_outputs(run_paths.metadata, tfx_run)
     evaluation = outputs["SequenceEvaluator"]["evaluation"]
-    pushed = os.path.join(outputs["Pusher"]["pushed_model"], "pushed_destination.txt")
+    pushed = outputs["Pusher"]["pushed_model"]
+    checked = outputs.get("ServingCheck", {}).get("blessing")
     record = {
         "pipeline": config.pipeline.name,
         "task": config.task,
@@ -137,7 +140,9 @@ def _record(
         ),
         "ledger": _read_json(outputs["VocabularyGen"]["ledger"], "ledger.json"),
         "ingest": _read_json(outputs["ExampleGen"]["ingest_report"], "report.json"),
-        "pushed": _read_text(pushed),
+        "serving_check": _read_json(checked, "serving_check.json") if checked else None,
+        "pushed": _shown_or_none(_read_text(os.path.join(pushed, "pushed_destination.txt"))),
+        "not_pushed": _read_text(os.path.join(pushed, "not_pushed.txt")),
         "config": dataclasses.asdict(config),
         "log": _shown(run_paths.log),
         "report": _shown(run_paths.report),
@@ -159,7 +164,11 @@ def _read_text(path: str) -> str | None:
     if not os.path.exists(path):
         return None
     with open(path) as file:
-        return _shown(file.read())
+        return file.read()
+
+
+def _shown_or_none(path: str | None) -> str | None:
+    return _shown(path) if path else None
 
 
 def _shown(path: str) -> str:

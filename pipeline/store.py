@@ -5,10 +5,13 @@ process.)
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
+
+_REVOKED = "revoked"  # of a ModelBlessing, as components.pusher.spec has it
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,54 @@ def models(database: str) -> list[MadeModel]:
         if artifact.state == metadata_store_pb2.Artifact.LIVE
         and os.path.exists(os.path.join(artifact.uri, "starting_point", "facts.json"))
     ]
+
+
+def revoke(database: str, is_withdrawn: Callable[[str], bool]) -> None:
+    """Revoke the blessings of models that are not to be served; give the others theirs back.
+
+    A model that was withdrawn, or whose last serving check failed, is then neither what the next run is
+    compared with nor what it starts from.
+
+    Args:
+      database: of the pipeline; it need not exist.
+      is_withdrawn: whether the model with this URI is.
+    """
+    if not os.path.exists(database):
+        return
+    store = _open(database)
+    uris = {model.id: model.uri for model in store.get_artifacts_by_type("Model")}
+    unfit = _unfit(store)
+    changed = []
+    for blessing in store.get_artifacts_by_type("ModelBlessing"):
+        facts = blessing.custom_properties
+        blessed, revoked = facts["blessed"].int_value, facts[_REVOKED].int_value
+        if not blessed and not revoked:
+            continue
+        model = facts["current_model_id"].int_value
+        now = int(model in unfit or is_withdrawn(uris.get(model, "")))
+        if (blessed, revoked) != (1 - now, now):
+            facts["blessed"].int_value, facts[_REVOKED].int_value = 1 - now, now
+            changed.append(blessing)
+    if changed:
+        store.put_artifacts(changed)
+
+
+def _unfit(store: metadata_store.MetadataStore) -> set[int]:
+    """The ids of the models whose last serving check failed."""
+    found = sorted(store.get_artifacts_by_type("InfraBlessing"), key=lambda each: each.id)
+    last = {
+        each.custom_properties["current_model_id"].int_value: each.custom_properties["blessed"]
+        for each in found
+    }
+    return {model for model, blessed in last.items() if blessed.int_value == 0}
+
+
+def failed_checks(database: str) -> int:
+    """How many serving checks of earlier runs failed."""
+    if not os.path.exists(database):
+        return 0
+    found = _open(database).get_artifacts_by_type("InfraBlessing")
+    return sum(each.custom_properties["blessed"].int_value == 0 for each in found)
 
 
 def run_outputs(database: str, run_id: str) -> dict[str, dict[str, str]]:

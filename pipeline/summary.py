@@ -1,5 +1,6 @@
 """The closing table of a run, and how its numbers are written."""
 
+import os
 from typing import Any
 
 from components.vocabulary_gen.shares import cut_tokens
@@ -38,11 +39,30 @@ def closing_table(record: dict[str, Any]) -> list[str]:
     verdict = record["verdict"]
     lines += ["", "  blessed" if verdict["blessed"] else "  NOT blessed"]
     lines += [f"    {reason}" for reason in (*verdict["reasons"], *verdict["notes"])]
-    model = record["pushed"] or "not pushed"
+    lines += _served(record.get("serving_check"))
+    model = record["pushed"] or _not_pushed(record)
     lines += ["", *(f"  data    {text}" for text in _data(record))]
     lines += [f"  model   {model}", f"  report  {record['report']}", f"  log     {record['log']}"]
     lines.append(f"  {record['seconds']:.1f} s in all")
     return lines
+
+
+def _served(check: dict[str, Any] | None) -> list[str]:
+    """ServingCheck's verdict; nothing where it is turned off."""
+    if check is None:
+        return []
+    if not check["passed"]:
+        here = os.getcwd() + os.sep
+        reasons = [reason.replace(here, "") for reason in check["reasons"]]
+        return ["  serving check FAILED", *(f"    {reason}" for reason in reasons)]
+    slowest = max(each["p95"] for each in check["latency_ms"].values())
+    text = f"no skew, p95 {slowest:.1f} ms, {check['memory_mb']:.0f} MB"
+    return [f"  serving check passed: {text}"]
+
+
+def _not_pushed(record: dict[str, Any]) -> str:
+    reason = record.get("not_pushed")
+    return f"not pushed: {reason}" if reason else "not pushed"
 
 
 def _data(record: dict[str, Any]) -> list[str]:

@@ -25,6 +25,7 @@ class VersionPusher(base_component.BaseComponent):
         keep_versions: int,
         pushed_versions: str,
         code_hash: str,
+        infra_blessing: types.BaseChannel | None = None,
     ) -> None:
         """Construct the component.
 
@@ -33,14 +34,16 @@ class VersionPusher(base_component.BaseComponent):
           model_blessing: the Evaluator's verdict; without a blessing nothing is pushed.
           push_destination: folder that holds one numbered folder a version.
           keep_versions: how many of the newest versions stay.
-          pushed_versions: JSON list of the versions that are there when the run starts: if somebody
-            removed one, the push is not taken from the cache.
+          pushed_versions: JSON list of the versions that are there when the run starts, and of those
+            that were withdrawn: if somebody removed one, the push is not taken from the cache.
           code_hash: hash of this component's code: an edit is a cache miss.
+          infra_blessing: ServingCheck's verdict; without it, the Evaluator's alone decides.
         """
         super().__init__(
             spec=spec.VersionPusherSpec(
                 model=model,
                 model_blessing=model_blessing,
+                infra_blessing=infra_blessing,
                 push_destination=push_destination,
                 keep_versions=keep_versions,
                 pushed_versions=pushed_versions,

@@ -1,4 +1,4 @@
-"""Adapter: blessing and model in, `versions.push` in the middle, TFX's pushed-model properties out."""
+"""Adapter: blessings and model in, `versions.push` in the middle, TFX's pushed-model properties out."""
 
 import os
 from typing import Any
@@ -13,7 +13,7 @@ from components.pusher import spec, versions
 
 
 class Executor(base_executor.BaseExecutor):
-    """Pushes a blessed model; records what the stock Pusher records."""
+    """Pushes a blessed model; records what the stock Pusher records, and why there was no push."""
 
     def Do(
         self,
@@ -22,15 +22,30 @@ class Executor(base_executor.BaseExecutor):
         exec_properties: dict[str, Any],
     ) -> None:
         pushed = artifact_utils.get_single_instance(output_dict[spec.PUSHED_MODEL])
-        blessing = artifact_utils.get_single_instance(input_dict[spec.MODEL_BLESSING])
-        if not model_utils.is_model_blessed(blessing):
-            pushed.set_int_custom_property("pushed", 0)
-            return
         model = path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict[spec.MODEL]))
-        version = versions.push(
-            model, exec_properties[spec.PUSH_DESTINATION], keep=exec_properties[spec.KEEP_VERSIONS]
-        )
-        io_utils.write_string_file(os.path.join(pushed.uri, "pushed_destination.txt"), version)
+        destination = exec_properties[spec.PUSH_DESTINATION]
+        if reason := _reason_against(model, destination, input_dict):
+            io_utils.write_string_file(os.path.join(pushed.uri, spec.NOT_PUSHED_FILE), reason)
+            pushed.set_int_custom_property("pushed", 0)
+            pushed.set_string_custom_property("reason", reason)
+            return
+        version = versions.push(model, destination, keep=exec_properties[spec.KEEP_VERSIONS])
+        io_utils.write_string_file(os.path.join(pushed.uri, spec.PUSHED_FILE), version)
         pushed.set_int_custom_property("pushed", 1)
         pushed.set_string_custom_property("pushed_destination", version)
         pushed.set_string_custom_property("pushed_version", os.path.basename(version))
+
+
+def _reason_against(
+    model: str, destination: str, input_dict: dict[str, list[types.Artifact]]
+) -> str:
+    """Why the model is not pushed; "" if it is. What a person has decided comes first."""
+    if number := versions.withdrawn_as(model, destination):
+        return f"withdrawn as version {number}: `tokenline rollback --to {number}` brings it back"
+    blessing = artifact_utils.get_single_instance(input_dict[spec.MODEL_BLESSING])
+    revoked = blessing.get_int_custom_property(spec.REVOKED) == 1
+    reasons = [] if revoked or model_utils.is_model_blessed(blessing) else ["not blessed"]
+    for checked in input_dict.get(spec.INFRA_BLESSING) or []:
+        if not model_utils.is_infra_validated(checked):
+            reasons.append("the serving check failed")
+    return " and ".join(reasons)

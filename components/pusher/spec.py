@@ -4,15 +4,21 @@ from tfx.types import component_spec, standard_artifacts
 
 MODEL = "model"
 MODEL_BLESSING = "model_blessing"
+INFRA_BLESSING = "infra_blessing"
 PUSHED_MODEL = "pushed_model"
 PUSH_DESTINATION = "push_destination"
 KEEP_VERSIONS = "keep_versions"
 PUSHED_VERSIONS = "pushed_versions"
 CODE_HASH = "code_hash"
+# On a ModelBlessing: 1 if the Evaluator blessed the model, and it is no baseline all the same.
+REVOKED = "revoked"
+# In PushedModel's folder: the version's path, or why there is none.
+PUSHED_FILE = "pushed_destination.txt"
+NOT_PUSHED_FILE = "not_pushed.txt"
 
 
 class VersionPusherSpec(component_spec.ComponentSpec):
-    """A model and its blessing in, the pushed version out."""
+    """A model and its blessings in, the pushed version out."""
 
     PARAMETERS = {
         PUSH_DESTINATION: component_spec.ExecutionParameter(type=str),
@@ -23,5 +29,8 @@ class VersionPusherSpec(component_spec.ComponentSpec):
     INPUTS = {
         MODEL: component_spec.ChannelParameter(type=standard_artifacts.Model),
         MODEL_BLESSING: component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
+        INFRA_BLESSING: component_spec.ChannelParameter(
+            type=standard_artifacts.InfraBlessing, optional=True
+        ),
     }
     OUTPUTS = {PUSHED_MODEL: component_spec.ChannelParameter(type=standard_artifacts.PushedModel)}

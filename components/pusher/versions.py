@@ -3,6 +3,9 @@
 A server takes the highest number and does not look inside, so a version must appear complete, by one
 rename, and above all that exist. Source of the server's rule: tensorflow/serving,
 file_system_storage_path_source.cc, AspireLatestVersions.
+
+A version that was rolled back lies in `.withdrawn`, where no server looks, see `rollback`. Its number
+is never given again, and its bytes are not pushed again.
 """
 
 import hashlib
@@ -10,6 +13,8 @@ import os
 from dataclasses import dataclass
 
 import tensorflow as tf
+
+from components.pusher.rollback import WITHDRAWN
 
 _gfile = tf.io.gfile
 _STAGING = ".incoming"
@@ -54,6 +59,23 @@ def existing(destination: str) -> list[Version]:
     return [found for found in _numbered(destination) if _gfile.isdir(found.path)]
 
 
+def withdrawn(destination: str) -> list[Version]:
+    """The versions that were rolled back, ascending."""
+    return existing(os.path.join(destination, WITHDRAWN))
+
+
+def withdrawn_as(model: str, destination: str) -> int | None:
+    """The version under which a model with the bytes of this one was rolled back.
+
+    None: it was not, or it is what is served all the same, under another number.
+    """
+    aside, there = withdrawn(destination), existing(destination)
+    ours = digest(model) if aside else ""
+    if aside and there and digest(there[-1].path) == ours:
+        return None
+    return next((each.number for each in reversed(aside) if digest(each.path) == ours), None)
+
+
 def _numbered(destination: str) -> list[Version]:
     """Whatever has a number for a name."""
     if not _gfile.isdir(destination):
@@ -67,8 +89,8 @@ def _numbered(destination: str) -> list[Version]:
 
 
 def _next_number(destination: str) -> int:
-    taken = _numbered(destination)
-    return taken[-1].number + 1 if taken else 1
+    taken = [*_numbered(destination), *_numbered(os.path.join(destination, WITHDRAWN))]
+    return max((each.number for each in taken), default=0) + 1
 
 
 def _stage(files: list[tuple[str, str]], destination: str) -> None:

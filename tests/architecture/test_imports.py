@@ -41,6 +41,7 @@ def test_import_contracts_hold() -> None:
         ("import pipeline.__main__", {"tensorflow", "tfx", "yaml", "numpy"}),
         ("import pipeline.config", {"tensorflow", "tfx", "numpy"}),
         ("import pipeline.inputs", {"tensorflow", "tfx", "numpy"}),
+        ("import pipeline.rollback_command", {"tensorflow", "tfx", "numpy"}),
     ],
 )
 def test_light_imports_stay_light(statement: str, absent: set[str]) -> None:

@@ -14,6 +14,7 @@ task: lm
 data: {path: rows, columns: {text: text}, split: {train: 3, eval: 1}}
 model: {units: 8}
 train: {epochs: 1}
+serving: {check: {enabled: false}}
 """
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 

@@ -26,6 +26,7 @@ model: {family: lstm, units: 32}
 batch: {size: 16}
 train: {epochs: 4, learning_rate: 0.01}
 eval: {thresholds: [{metric: perplexity, max: 12}]}
+serving: {check: {enabled: false}}
 """
 ANSWERS = """
 pipeline: {name: answers, root: runs}

@@ -25,6 +25,7 @@ model: {family: gru, units: 8}
 batch: {size: 32}
 train: {epochs: 1, learning_rate: 0.01}
 eval: {thresholds: [{metric: masked_token_loss, max: 20}]}
+serving: {check: {enabled: false}}
 """
 WINDOWS = "window\n  window: {stride: 9}"
 DOWN_TO_THE_TRAINER = ("ExampleGen", "VocabularyGen", "Transform", "SequenceTrainer")

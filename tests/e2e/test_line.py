@@ -95,7 +95,8 @@ def test_first_run_executes_every_component_and_pushes_a_blessed_model(line) -> 
     assert line.first.code == 0, line.first.out + line.first.err
     states = line.first.states()
     assert [states[name] for name in BEFORE_EVALUATION] == ["done"] * 7
-    assert states["SequenceEvaluator"] == states["Pusher"] == "done"
+    after = ("SequenceEvaluator", "ServingCheck", "Pusher")
+    assert [states[name] for name in after] == ["done"] * 3
     assert line.first.record["verdict"]["blessed"]
     assert (line.folder / "runs/small/serving/1/saved_model.pb").exists()
 
@@ -206,6 +207,30 @@ def test_served_model_computes_what_transform_materialised(line) -> None:
             np.testing.assert_array_equal(np.ravel(value[row].numpy()), np.array(stored))
 
 
+def test_the_model_is_served_in_a_process_without_our_code(line) -> None:
+    """A real process: it loads, answers odd texts, alone as in batches, and has no skew."""
+    found = line.first.record["serving_check"]
+    assert found["passed"], found["reasons"]
+    checks = {check["name"]: check["text"] for check in found["checks"]}
+    assert list(checks) == [
+        "clean process",
+        "requests",
+        "batches",
+        "outputs",
+        "skew",
+        "latency",
+        "memory",
+    ]
+    assert "NUL and newline" in checks["requests"]
+    assert checks["skew"].startswith("32 of ")
+    assert set(found["latency_ms"]) == {"1", "2", "4", "8"}
+    assert all(0 < each["median"] <= each["p95"] for each in found["latency_ms"].values())
+    assert 0 < found["memory_before_mb"] < found["memory_mb"]
+    assert "serving check passed: no skew" in line.first.out
+    assert line.again.states()["ServingCheck"] == "cached"
+    assert line.new_span.states()["ServingCheck"] == "done"
+
+
 def test_greedy_decoding_spells_as_many_as_teacher_forcing_gets_right(line, tokenline) -> None:
     rows = [tf.train.Example.FromString(row).features.feature for row in eval_rows(line.new_span)]
     sources = [row["source"].bytes_list.value[0].decode() for row in rows]
@@ -242,7 +267,7 @@ def test_the_time_adds_up_from_the_start_of_the_process(line) -> None:
     after = sum(
         node["seconds"]
         for node in record["nodes"]
-        if node["name"] in ("SequenceEvaluator", "Pusher")
+        if node["name"] in ("SequenceEvaluator", "ServingCheck", "Pusher")
     )
     assert sum(spent.values()) + after == pytest.approx(record["process_seconds"], rel=0.02)
     assert spent["import"] > 0
@@ -337,6 +362,20 @@ def test_a_version_that_somebody_removed_is_pushed_again(line, tokenline) -> Non
     assert again.code == 0, again.out + again.err
     assert again.states()["SequenceTrainer"] == "cached"
     assert version.is_dir()
+
+
+def test_a_withdrawn_model_is_not_pushed_again_and_no_baseline(line, tokenline) -> None:
+    back = tokenline("rollback", cwd=line.folder)
+    assert (back.code, back.err) == (0, "")
+    assert "version 1 is the highest, which is served" in back.out
+    again = tokenline("run", cwd=line.folder)
+    assert again.code == 3, again.out + again.err
+    reason = "withdrawn as version 2: `tokenline rollback --to 2` brings it back"
+    assert f"model   not pushed: {reason}" in again.out
+    assert overall(again, "baseline") == overall(line.new_span, "baseline")  # version 1
+    forth = tokenline("rollback", "--to", "2", cwd=line.folder)
+    assert (forth.code, forth.err) == (0, "")
+    assert (line.folder / "runs/small/serving/2/saved_model.pb").exists()
 
 
 def test_committed_schema_that_the_data_break_stops_the_run(line, tokenline, tmp_path) -> None:

@@ -12,6 +12,7 @@ pipeline: {name: tuned, root: runs}
 task: lm
 data: {path: rows, columns: {text: text}, split: {train: 3, eval: 1}}
 model: {units: 8}
+serving: {check: {enabled: false}}
 train:
   epochs: 2
   learning_rate: 0.5

@@ -27,7 +27,8 @@ NODES = {  # node -> what it waits for
     "SequenceTrainer": {"ExampleGen", "Transform", "VocabularyGen"},
     "LastBlessedModel": set(),
     "SequenceEvaluator": {"ExampleGen", "SequenceTrainer", "LastBlessedModel"},
-    "Pusher": {"SequenceTrainer", "SequenceEvaluator"},
+    "ServingCheck": {"ExampleGen", "Transform", "SequenceTrainer", "SequenceEvaluator"},
+    "Pusher": {"SequenceTrainer", "SequenceEvaluator", "ServingCheck"},
 }
 OURS = [
     "ExampleGen",
@@ -36,6 +37,7 @@ OURS = [
     "Transform",
     "SequenceTrainer",
     "SequenceEvaluator",
+    "ServingCheck",
     "Pusher",
 ]
 
@@ -55,6 +57,34 @@ def line(tmp_path_factory):
 def test_nodes_and_what_they_wait_for(line) -> None:
     found = {node.id: {other.id for other in node.upstream_nodes} for node in line.components}
     assert found == NODES
+
+
+def test_without_the_serving_check_the_evaluator_alone_decides(tmp_path) -> None:
+    from pipeline.pipeline import create_pipeline
+
+    (tmp_path / "c.yaml").write_text(CONFIG + "serving: {check: {enabled: false}}\n")
+    config = load_config(tmp_path / "c.yaml")
+    line = create_pipeline(
+        config, inputs.resolve(config), paths.new_run(config), base_vocabulary="", input_key="key"
+    )
+    nodes = {node.id: {other.id for other in node.upstream_nodes} for node in line.components}
+    assert nodes == {
+        name: waits - {"ServingCheck"} for name, waits in NODES.items() if name != "ServingCheck"
+    }
+
+
+def test_a_failed_check_is_not_taken_from_the_cache(line) -> None:
+    """Time and memory are another matter the next time; the number of failures is a parameter."""
+    from pipeline.pipeline import create_pipeline
+
+    folder = pathlib.Path(line.pipeline_info.pipeline_root).parents[2]
+    config = load_config(folder / "c.yaml")
+    found, where = inputs.resolve(config), paths.new_run(config)
+    options = {"base_vocabulary": "", "input_key": "key"}
+    later = create_pipeline(config, found, where, **options, failed_checks=1)
+    for before, after in zip(line.components, later.components, strict=True):
+        changed = before.exec_properties != after.exec_properties
+        assert changed == (before.id == "ServingCheck")
 
 
 def test_a_wrong_subword_file_is_named_as_the_user_named_it(tmp_path, monkeypatch) -> None:
@@ -132,6 +162,7 @@ def test_every_component_of_ours_carries_the_hash_of_its_code(line) -> None:
             ("transform", "components.shards", "components.sequence_transform"),
             ("transform", "components.sequence_loss", "components.trainer"),
             ("components.evaluator", "components.saved_model", "components.weighted_mean"),
+            ("components.serving_check", "components.saved_model"),
             ("components.pusher",),
         ]
     }

@@ -150,3 +150,29 @@ def test_a_share_just_below_one_is_not_rounded_up():
     )
     assert "99.99%" in row
     assert "100.00%" in row
+
+
+CHECKED = {
+    "passed": True,
+    "reasons": ["skew: none"],
+    "latency_ms": {"1": {"median": 2.0, "p95": 3.0}, "8": {"median": 4.0, "p95": 12.34}},
+    "memory_mb": 738.9,
+}
+
+
+def test_the_serving_check_is_one_line_when_it_passes():
+    lines = closing_table(_record(serving_check=CHECKED))
+    at = lines.index("  serving check passed: no skew, p95 12.3 ms, 739 MB")
+    assert lines[at - 1] == "    no baseline"
+    assert not [line for line in closing_table(_record()) if "serving check" in line]
+
+
+def test_a_failed_serving_check_says_why_nothing_was_pushed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    reasons = [f"skew: {tmp_path}/a.jsonl:3: targets[0]"]
+    failed = {"passed": False, "reasons": reasons, "latency_ms": {}}
+    record = _record(serving_check=failed, pushed=None, not_pushed="the serving check failed")
+    lines = closing_table(record)
+    at = lines.index("  serving check FAILED")
+    assert lines[at + 1] == "    skew: a.jsonl:3: targets[0]"
+    assert "  model   not pushed: the serving check failed" in lines

@@ -1,4 +1,4 @@
-"""VersionPusher's `Do`: only a blessed model moves, and TFX's own properties say where."""
+"""VersionPusher's `Do`: only a model with all blessings moves, and TFX's own properties say where."""
 
 import os
 import pathlib
@@ -12,21 +12,30 @@ from components.pusher.executor import Executor
 
 @pytest.fixture
 def push(tmp_path):
-    """Runs `Do` with a blessing of 1, 0 or none; returns the PushedModel artifact."""
+    """Runs `Do` with blessings of 1, 0 or none; returns the PushedModel artifact.
+
+    `checked`: ServingCheck's, where there is that component.
+    """
     serving = tmp_path / "model" / "Format-Serving"
     serving.mkdir(parents=True)
     (serving / "saved_model.pb").write_text("m")
     (tmp_path / "pushed").mkdir()
 
-    def call(blessed):
+    def call(blessed, *, checked=None, revoked=0):
         model, blessing = standard_artifacts.Model(), standard_artifacts.ModelBlessing()
         pushed = standard_artifacts.PushedModel()
         model.uri, pushed.uri = str(tmp_path / "model"), str(tmp_path / "pushed")
         blessing.uri = str(tmp_path / "blessing")
         if blessed is not None:
             blessing.set_int_custom_property("blessed", blessed)
+        inputs = {spec.MODEL: [model], spec.MODEL_BLESSING: [blessing]}
+        if revoked:
+            blessing.set_int_custom_property("revoked", revoked)
+        if checked is not None:
+            inputs[spec.INFRA_BLESSING] = [standard_artifacts.InfraBlessing()]
+            inputs[spec.INFRA_BLESSING][0].set_int_custom_property("blessed", checked)
         Executor().Do(
-            {spec.MODEL: [model], spec.MODEL_BLESSING: [blessing]},
+            inputs,
             {spec.PUSHED_MODEL: [pushed]},
             {spec.PUSH_DESTINATION: str(tmp_path / "served"), spec.KEEP_VERSIONS: 2},
         )
@@ -51,4 +60,45 @@ def test_without_a_blessing_nothing_is_pushed(push, tmp_path, blessed):
     assert pushed.mlmd_artifact.custom_properties["pushed"].int_value == 0
     assert "pushed" in pushed.mlmd_artifact.custom_properties
     assert not (tmp_path / "served").exists()
-    assert os.listdir(pushed.uri) == []
+    assert _why(pushed) == "not blessed"
+
+
+def _why(pushed):
+    """The reason, which is said twice: for people's eyes, and for the metadata store."""
+    assert os.listdir(pushed.uri) == ["not_pushed.txt"]
+    text = pathlib.Path(pushed.uri, "not_pushed.txt").read_text()
+    assert pushed.get_string_custom_property("reason") == text
+    return text
+
+
+@pytest.mark.parametrize(
+    ("blessed", "checked", "reason"),
+    [
+        (1, 0, "the serving check failed"),
+        (0, 1, "not blessed"),
+        (0, 0, "not blessed and the serving check failed"),
+    ],
+)
+def test_both_must_bless(push, tmp_path, blessed, checked, reason):
+    pushed = push(blessed, checked=checked)
+    assert _why(pushed) == reason
+    assert not (tmp_path / "served").exists()
+
+
+def test_with_both_blessings_a_model_is_pushed(push, tmp_path):
+    assert push(1, checked=1).get_string_custom_property("pushed_version") == "1"
+
+
+def test_what_failed_before_is_pushed_when_it_passes(push):
+    """Its blessing was revoked meanwhile, so that it was no baseline; the Evaluator gave it all the same."""
+    assert _why(push(0, checked=0, revoked=1)) == "the serving check failed"
+    assert push(0, checked=1, revoked=1).get_int_custom_property("pushed") == 1
+
+
+def test_a_withdrawn_model_is_not_pushed_again(push, tmp_path):
+    for name in ("7", ".withdrawn/8"):
+        (tmp_path / "served" / name).mkdir(parents=True)
+        content = "m" if name == ".withdrawn/8" else "older"
+        (tmp_path / "served" / name / "saved_model.pb").write_text(content)
+    assert _why(push(1)) == "withdrawn as version 8: `tokenline rollback --to 8` brings it back"
+    assert sorted(os.listdir(tmp_path / "served")) == [".withdrawn", "7"]
