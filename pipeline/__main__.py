@@ -70,16 +70,15 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("-o", "--output", metavar="FILE", help=text)
     predict = _command(commands, "predict", _predict, "use the pushed model on raw text")
     _add_model(predict)
-    predict.add_argument(
-        "file", nargs="?", default="-", help="text, one a line (default: -, stdin)"
-    )
+    _add_files(predict, "text, one a line (default: -, stdin); with --output also rows")
     predict.add_argument(
         "--json", action="store_true", help="a JSON object a line: the output and how sure it is"
     )
     score = _command(commands, "score", _score, "loss of the pushed model on raw rows")
     _add_model(score)
+    _add_files(score, "JSON rows, one a line (default: -, stdin); with --output also other formats")
     score.add_argument(
-        "file", nargs="?", default="-", help="JSON rows, one a line (default: stdin)"
+        "--tokens", action="store_true", help="also each token: its text, id, loss, weight"
     )
     text = "serve the version before the newest again"
     rollback = _command(commands, "rollback", _rollback, text)
@@ -123,6 +122,28 @@ def _add_model(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", help="model version folder (default: the newest pushed)")
 
 
+def _add_files(command: argparse.ArgumentParser, text: str) -> None:
+    command.add_argument("files", nargs="*", default=["-"], metavar="FILE", help=text)
+    batch = command.add_argument_group(
+        "files of any size, through Beam, results in order with keys"
+    )
+    batch.add_argument(
+        "--output",
+        metavar="PATH",
+        help=".jsonl, .jsonl.gz or .parquet file, or a folder/ of shards",
+    )
+    batch.add_argument(
+        "--format", choices=("jsonl", "jsonl.gz", "parquet"), help="of a folder's files"
+    )
+    batch.add_argument("--shard-rows", type=int, help="rows in each of them (default: 1000000)")
+    batch.add_argument("--key-column", default="", help="names a row (default: its file and line)")
+    batch.add_argument("--delimiter", default="", help="of CSV cells (default: , or, in .tsv, tab)")
+    batch.add_argument(
+        "--max-bad-rows", type=int, default=0, help="so many have no result but a line (default: 0)"
+    )
+    batch.add_argument("--beam", default="", help="pipeline options (default: in this process)")
+
+
 def _add_verify(command: argparse.ArgumentParser) -> None:
     command.add_argument("--run", help="id of the run (default: the newest)")
     command.add_argument("--model", help="model version folder (default: the run's own)")
@@ -155,13 +176,58 @@ def _rollback(chosen: argparse.Namespace) -> int:
 def _predict(chosen: argparse.Namespace) -> int:
     from pipeline.use_model import predict
 
-    return predict(chosen.model, chosen.config, chosen.file, as_json=chosen.json)
+    if chosen.output:
+        return _batch(chosen, predicts=True)
+    return predict(chosen.model, chosen.config, _one_file(chosen), as_json=chosen.json)
 
 
 def _score(chosen: argparse.Namespace) -> int:
     from pipeline.use_model import score
 
-    return score(chosen.model, chosen.config, chosen.file)
+    if chosen.output:
+        return _batch(chosen, predicts=False)
+    return score(chosen.model, chosen.config, _one_file(chosen), tokens=chosen.tokens)
+
+
+def _batch(chosen: argparse.Namespace, *, predicts: bool) -> int:
+    from pipeline import batch_run, served
+
+    options = batch_run.BatchOptions(
+        output=chosen.output,
+        format=chosen.format,
+        tokens=not predicts and chosen.tokens,
+        key_column=chosen.key_column,
+        delimiter=chosen.delimiter,
+        max_bad_rows=chosen.max_bad_rows,
+        shard_rows=chosen.shard_rows,
+        beam=chosen.beam,
+    )
+    model = served.folder_of(chosen.model, chosen.config)
+    return batch_run.run(model, chosen.files, options, predicts=predicts)
+
+
+def _one_file(chosen: argparse.Namespace) -> str:
+    """The file to go through line by line.
+
+    Raises:
+      InputError: something is only possible with --output.
+    """
+    given = {
+        f"{len(chosen.files)} files": len(chosen.files) > 1,
+        "--format": chosen.format,
+        "--shard-rows": chosen.shard_rows is not None,
+        "--key-column": chosen.key_column,
+        "--delimiter": chosen.delimiter,
+        "--max-bad-rows": chosen.max_bad_rows,
+        "--beam": chosen.beam,
+    }
+    found = [name for name, is_given in given.items() if is_given]
+    if found:
+        raise InputError(f"got {found[0]} without --output, expected both or neither")
+    file: str = chosen.files[0]
+    if file.endswith((".gz", ".parquet", ".tfrecord", ".csv", ".tsv")):
+        raise InputError(f"{file}: got a file that is not read line by line, expected --output too")
+    return file
 
 
 def _verify(chosen: argparse.Namespace) -> int:

@@ -1,23 +1,21 @@
 """`tokenline predict` and `tokenline score`: the pushed model on raw text and on raw rows.
 
-Both go through the SavedModel's signatures: nothing is tokenised here.
+Both go through the SavedModel's signatures: nothing is tokenised here. Line by line, for people and
+pipes; `batch_run` is for files of any size.
 """
 
 import json
-import os
-import re
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 from components.errors import InputError
-from pipeline.terminal import silenced
-from transform.settings import ADDED_COLUMNS
+from pipeline.model_rows import predicted, scored, scored_tokens, texts
+from pipeline.served import folder_of, load, reason, refusal
+from transform.settings import ADDED_COLUMNS, Settings
 
 _BATCH = 64
 _LARGEST = 3.4e38  # of float32
-# What `transform.weights.token_factor` says of a row: how many weights, how many tokens.
-_COUNTS = re.compile(r"token weights: .*?weights\W+(\d+)\W+tokens\W+(\d+)", re.DOTALL)
 
 
 def predict(model: str | None, config: str, file: str, *, as_json: bool = False) -> int:
@@ -26,7 +24,7 @@ def predict(model: str | None, config: str, file: str, *, as_json: bool = False)
     Raises:
       InputError: no model, or no such file.
     """
-    loaded, facts = _load(_folder(model, config))
+    loaded, facts = load(folder_of(model, config))
     import tensorflow as tf
 
     serve = loaded.signatures["serving_text"]
@@ -37,12 +35,12 @@ def predict(model: str | None, config: str, file: str, *, as_json: bool = False)
         except tf.errors.InvalidArgumentError as error:
             raise InputError(_refused(file, numbered[0][0], numbered[-1][0], error)) from None
         cut = outputs["truncated"].numpy()
-        texts = _texts(outputs, facts, lines)
+        found = texts(outputs, facts, lines)
         values = {name: value.numpy() for name, value in outputs.items()} if as_json else {}
-        rows = enumerate(zip(numbered, texts, cut, strict=True))
+        rows = enumerate(zip(numbered, found, cut, strict=True))
         for row, ((number, line), text, truncated) in rows:
             if as_json:
-                print(json.dumps(_predicted(values, row, line, text), ensure_ascii=False))
+                print(json.dumps(predicted(values, row, line, text), ensure_ascii=False))
                 sys.stdout.flush()
             else:
                 print(f"{line}\t{text}" if sys.stdout.isatty() else text, flush=True)
@@ -52,16 +50,22 @@ def predict(model: str | None, config: str, file: str, *, as_json: bool = False)
     return 0
 
 
-def score(model: str | None, config: str, file: str) -> int:
+def score(model: str | None, config: str, file: str, *, tokens: bool = False) -> int:
     """Print, for each JSON row of a file, its loss in nats per token and the sums it comes from.
 
     Raises:
       InputError: no model, no such file, or a row that lacks a column.
     """
-    loaded, facts = _load(_folder(model, config))
+    score_lines(*load(folder_of(model, config)), file, tokens=tokens)
+    return 0
+
+
+def score_lines(loaded: Any, facts: dict[str, Any], file: str, *, tokens: bool = False) -> None:
+    """`score` by a model that is loaded."""
     import tensorflow as tf
 
     signature = loaded.signatures["score"]
+    texts_of = _token_texts(loaded, facts) if tokens else None
     for rows in _batches(enumerate(_lines(file), start=1)):
         examples = [
             _example(line, facts["settings"], f"{_place(file)}:{number}") for number, line in rows
@@ -73,61 +77,28 @@ def score(model: str | None, config: str, file: str) -> int:
                 _try_alone(signature, example, f"{_place(file)}:{number}", facts["settings"])
             raise InputError(_refused(file, rows[0][0], rows[-1][0], error)) from None
         outputs = {name: value.numpy() for name, value in found.items()}
+        per_token = _per_token(texts_of, examples, outputs) if texts_of else []
         for row in range(len(rows)):
-            print(json.dumps(_scored(outputs, row)), flush=True)
-    return 0
+            more = {"per_token": per_token[row]} if tokens else {}
+            print(json.dumps(scored(outputs, row) | more, ensure_ascii=False), flush=True)
 
 
-def _folder(model: str | None, config: str) -> str:
-    """The model's folder: as given, or the newest version that the configuration pushes to."""
-    if model:
-        if not os.path.exists(os.path.join(model, "saved_model.pb")):
-            raise InputError(f"--model: {model} holds no saved_model.pb, expected a model version")
-        return model
-    from pipeline.config import load_config
+def _token_texts(loaded: Any, facts: dict[str, Any]) -> Any:
+    from pipeline.token_texts import TokenTexts
 
-    folder = load_config(config).serving.push_to
-    # Not `components.pusher.versions`: it loads TensorFlow, and this error should come at once.
-    names = os.listdir(folder) if os.path.isdir(folder) else []
-    versions = [name for name in names if name.isascii() and name.isdigit()]
-    if not versions:
-        raise InputError(f"{folder}: no pushed model yet: `tokenline run` makes one")
-    return os.path.join(folder, max(versions, key=int))
+    settings = Settings.from_json(json.dumps(facts["settings"]))
+    return TokenTexts(loaded, settings, facts["model"]["vocabulary_size"])
 
 
-def _load(folder: str) -> tuple[Any, dict[str, Any]]:
-    """The SavedModel, and what it says of itself."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    facts_file = os.path.join(folder, "assets.extra", "tokenline.json")
-    if not os.path.exists(facts_file):
-        raise InputError(f"--model: {folder} holds no {facts_file}, expected a model of tokenline")
-    with open(facts_file) as file:
-        facts = json.load(file)
-    with silenced():
-        import tensorflow as tf
-
-        from components import saved_model
-
-        try:
-            loaded = saved_model.load(folder)
-        except (OSError, ValueError, tf.errors.OpError) as error:
-            reason = str(error).strip().split("\n")[0]
-            raise InputError(f"{folder}: cannot be loaded as a SavedModel: {reason}") from None
-        # The first call of a signature still greets.
-        loaded.signatures["serving_text"](text=tf.constant([""]))
-    return loaded, facts
+def _per_token(texts_of: Any, examples: list[bytes], outputs: dict[str, Any]) -> list[Any]:
+    lengths = (outputs["position_region"] > 0).sum(axis=1).tolist()
+    found = texts_of(examples, outputs["target_ids"], lengths)
+    return [scored_tokens(outputs, row, texts) for row, texts in enumerate(found)]
 
 
 def _refused(file: str, first: int, last: int, error: Any) -> str:
     """Which rows the model refuses, and why."""
-    return f"{_place(file)}, rows {first} to {last}: {_reason(error)}"
-
-
-def _reason(error: Any) -> str:
-    """Of TensorFlow's many lines the one that says what is wrong."""
-    lines = [line.strip() for line in error.message.split("\n")]
-    node = next((at for at, line in enumerate(lines) if line.startswith("[[")), len(lines))
-    return next((line for line in reversed(lines[:node]) if line), "no reason given")
+    return f"{_place(file)}, rows {first} to {last}: {reason(error)}"
 
 
 def _try_alone(signature: Any, example: bytes, place: str, settings: dict[str, Any]) -> None:
@@ -137,14 +108,7 @@ def _try_alone(signature: Any, example: bytes, place: str, settings: dict[str, A
     try:
         signature(tf.constant([example]))
     except tf.errors.InvalidArgumentError as error:
-        counts = _COUNTS.search(error.message)
-        if not counts:
-            raise InputError(f"{place}: {_reason(error)}") from None
-        weights, tokens = counts.groups()
-        raise InputError(
-            f"{place}: column {settings['token_weights']!r}: got {weights} weights for {tokens} "
-            "tokens, expected one for each"
-        ) from None
+        raise InputError(f"{place}: {refusal(error, settings)}") from None
 
 
 def _place(file: str) -> str:
@@ -181,38 +145,6 @@ def _batches(items: Iterator[Any]) -> Iterator[list[Any]]:
             batch = []
     if batch:
         yield batch
-
-
-def _texts(outputs: dict[str, Any], facts: dict[str, Any], lines: list[str]) -> list[str]:
-    if facts["task"] != "tagging":
-        return [text.decode("utf-8", "replace") for text in outputs["text"].numpy()]
-    import tensorflow as tf
-
-    # Split as the signature splits, which is not quite as Python does.
-    tokens = tf.strings.split(lines).to_list()
-    rows = zip(tokens, outputs["tags"].numpy(), outputs["lengths"].numpy(), strict=True)
-    return [_tagged(words, tags[:length]) for words, tags, length in rows]
-
-
-def _tagged(words: list[bytes], tags: Any) -> str:
-    """`token/tag` pairs; tokens beyond the model's length stand without a tag, not left out."""
-    pairs = [word + b"/" + tag for word, tag in zip(words, tags, strict=False)]
-    return b" ".join([*pairs, *words[len(tags) :]]).decode("utf-8", "replace")
-
-
-def _predicted(outputs: dict[str, Any], row: int, line: str, text: str) -> dict[str, Any]:
-    """One line's JSON: sums in nats; of tagging, the probability of each tag."""
-    found: dict[str, Any] = {"input": line, "output": text}
-    if "confidence" in outputs:
-        length = int(outputs["lengths"][row])
-        found["confidence"] = [float(each) for each in outputs["confidence"][row, :length]]
-    elif "generated" in outputs:  # models that an earlier version exported do not count them
-        tokens = int(outputs["generated"][row])
-        found["log_probability"] = float(outputs["log_probability"][row])
-        per_token = float(outputs["log_probability_per_token"][row])
-        found["log_probability_per_token"] = per_token if tokens else None
-        found["tokens"] = tokens
-    return found | {"truncated": bool(outputs["truncated"][row])}
 
 
 def _example(line: str, settings: dict[str, Any], place: str) -> bytes:
@@ -278,15 +210,3 @@ def _add_numbers(example: Any, column: str, value: Any, place: str) -> None:
     if not all(type(number) in (int, float) and 0 <= number < _LARGEST for number in numbers):
         raise InputError(f"{place}: column {column!r}: got {value!r}, expected finite numbers >= 0")
     example.features.feature[column].float_list.value.extend(numbers)
-
-
-def _scored(outputs: dict[str, Any], row: int) -> dict[str, Any]:
-    weight = float(outputs["weight_sum"][row])
-    loss = float(outputs["loss_sum"][row])
-    return {
-        "loss_per_token": loss / weight if weight else None,
-        "loss_sum": loss,
-        "weight_sum": weight,
-        "tokens": int(outputs["token_count"][row]),
-        "all_correct": bool(outputs["sequence_correct"][row]),
-    }

@@ -50,6 +50,13 @@ class Listing:
     unread: tuple[str, ...]
 
 
+def format_of(path: str) -> str:
+    """Return the format that a file's name says it has, one of `FORMATS`; "" if it says none."""
+    name = os.path.basename(path)
+    fitting = (key for key, (suffix, _) in _SUFFIXES.items() if re.fullmatch(f".*({suffix})", name))
+    return next(fitting, "")
+
+
 def list_spans(input_base: str) -> list[int]:
     """Return the numbers of the spans that exist, ascending; `[0]` when there is no `{SPAN}`.
 

@@ -52,6 +52,15 @@ def read_rows(
     return _guarded(path, _read_stream(path, _read_jsonl))
 
 
+def read_lines(path: str, column: str) -> Iterator[Row]:
+    """Yield the lines of a text file, or of its gzip, in order, as rows of one text column.
+
+    Raises:
+      FileFault: as `read_rows`.
+    """
+    return _guarded(path, _read_stream(path, lambda stream: _read_text(stream, column)))
+
+
 def record_frames(path: str) -> Iterator[bytes]:
     """Yield the undecoded records of a TFRecord file; needs no TensorFlow.
 
@@ -114,17 +123,29 @@ def _lines(stream: BinaryIO) -> Iterator[bytes]:
     yield from stream
 
 
+def _read_text(stream: BinaryIO, column: str) -> Iterator[Row]:
+    for line, raw in enumerate(_lines(stream), 1):
+        try:
+            yield Row(line, {column: raw.decode().removesuffix("\n").removesuffix("\r")})
+        except UnicodeDecodeError as error:
+            yield Row(line, {}, _not_utf8(error))
+
+
 def _read_jsonl(stream: BinaryIO) -> Iterator[Row]:
     for line, raw in enumerate(_lines(stream), 1):
         yield _json_row(line, raw)
+
+
+def _not_utf8(error: UnicodeDecodeError) -> str:
+    found = f"the byte 0x{error.object[error.start]:02x} at byte {error.start + 1}"
+    return f"got invalid UTF-8 ({found}), expected UTF-8"
 
 
 def _json_row(line: int, raw: bytes) -> Row:
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
-        found = f"the byte 0x{raw[error.start]:02x} at byte {error.start + 1}"
-        return Row(line, {}, f"got invalid UTF-8 ({found}), expected UTF-8")
+        return Row(line, {}, _not_utf8(error))
     try:
         value = _DECODER.decode(text)
     except (ValueError, RecursionError) as error:

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from pipeline.__main__ import main
+from transform.settings import Settings, Side
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
@@ -60,11 +61,28 @@ def test_two_runs_of_one_pipeline_at_once_are_refused(folder, capsys) -> None:
     assert not list((folder / "runs" / "small" / "runs").iterdir())
 
 
+@pytest.mark.parametrize("output", ["scores.txt", "nowhere/scores.jsonl", "scores.jsonl"])
+def test_bad_arguments_of_score_load_nothing_heavy(folder, output: str) -> None:
+    """The last one says that there is no such file of rows."""
+    (folder / "model" / "assets.extra").mkdir(parents=True)
+    (folder / "model" / "saved_model.pb").write_text("")
+    settings = Settings("lm", Side("text", "whitespace", 9)).to_json()
+    facts = f'{{"task": "lm", "settings": {settings}}}'
+    (folder / "model" / "assets.extra" / "tokenline.json").write_text(facts)
+    arguments = ["score", "no.jsonl", "--model", "model", "--output", output]
+    assert _heavy_after(folder, arguments) == "2 set()\n"
+
+
 def test_help_and_config_errors_load_nothing_heavy(folder) -> None:
     (folder / "pipeline_config.yaml").write_text("task: lmm\n")
+    assert _heavy_after(folder, ["run"]) == "2 set()\n"
+
+
+def _heavy_after(folder: pathlib.Path, arguments: list[str]) -> str:
+    """The exit code of a command in a process of its own, and the heavy modules that it loaded."""
     code = (
         "import sys\nfrom pipeline.__main__ import main\n"
-        "code = main(['run'])\n"
+        f"code = main({arguments!r})\n"
         "heavy = {'tensorflow', 'tfx', 'numpy', 'apache_beam', 'keras'} & set(sys.modules)\n"
         "print(code, heavy)"
     )
@@ -76,4 +94,4 @@ def test_help_and_config_errors_load_nothing_heavy(folder) -> None:
         text=True,
         check=True,
     )
-    assert done.stdout == "2 set()\n"
+    return done.stdout

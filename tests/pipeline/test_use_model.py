@@ -64,7 +64,7 @@ def test_predictions_as_json():
         "log_probability_per_token": np.array([-0.5, 0.0], np.float32),
         "truncated": np.array([False, True]),
     }
-    assert use_model._predicted(outputs, 0, "12", "one two") == {
+    assert use_model.predicted(outputs, 0, "12", "one two") == {
         "input": "12",
         "output": "one two",
         "log_probability": -1.5,
@@ -72,14 +72,14 @@ def test_predictions_as_json():
         "tokens": 3,
         "truncated": False,
     }
-    cut = use_model._predicted(outputs, 1, "12", "")
+    cut = use_model.predicted(outputs, 1, "12", "")
     assert (cut["log_probability_per_token"], cut["tokens"], cut["truncated"]) == (None, 0, True)
     tagged = {
         "lengths": np.array([2]),
         "confidence": np.array([[0.5, 0.25, 0.0]], np.float32),
         "truncated": np.array([False]),
     }
-    found = use_model._predicted(tagged, 0, "a b", "a/X b/Y")
+    found = use_model.predicted(tagged, 0, "a b", "a/X b/Y")
     assert (found["output"], found["confidence"]) == ("a/X b/Y", [0.5, 0.25])
 
 
@@ -103,8 +103,8 @@ def test_of_many_rows_the_one_with_a_wrong_number_of_weights_is_named(
     facts = {"settings": json.loads(settings.to_json())}
     signature = tf.function(_weighted, input_signature=[tf.TensorSpec([None], tf.string)])
     model = types.SimpleNamespace(signatures={"score": signature})
-    monkeypatch.setattr(use_model, "_folder", lambda *_: "")
-    monkeypatch.setattr(use_model, "_load", lambda _: (model, facts))
+    monkeypatch.setattr(use_model, "folder_of", lambda *_: "")
+    monkeypatch.setattr(use_model, "load", lambda _: (model, facts))
     good, bad = {"text": "a b c", "w": [1, 1, 1]}, {"text": "a b c", "w": [1, 1]}
     file = tmp_path / "rows"
     file.write_text("\n".join(json.dumps(row) for row in (good, good, bad)))

@@ -202,7 +202,7 @@ def test_each_number_is_compared_by_itself(case, monkeypatch) -> None:
     batches, sums = batching.evaluation_batches, metrics.sums_of_examples
     monkeypatch.setattr(batching, "evaluation_batches", lambda *a, **k: batches(*a, **k).take(7))
     monkeypatch.setattr(metrics, "sums_of_examples", averaging_examples(sums))
-    monkeypatch.setattr(use_model, "_scored", rounding(use_model._scored))
+    monkeypatch.setattr(use_model, "scored", rounding(use_model.scored))
     monkeypatch.setattr(loss, "SequenceLoss", AveragingPositions)
     record = case("lm").subject.record
     trained = record["history"]["validation"]["masked_token_loss"]

@@ -1,0 +1,241 @@
+"""`tokenline score|predict --output`: files of any size through Beam, results in the rows' order.
+
+    files --Beam--> one unit each: windows of rows -> sorted batches -> model -> results in order
+          --here--> the units' parts, joined or as shards, under their names when all is well
+
+One file is one unit, which one worker reads from front to back; threads within it share its windows.
+"""
+
+import collections
+import contextlib
+import json
+import logging
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from components import progress
+from components.errors import InputError
+from pipeline import batch_inputs, batch_outputs
+from pipeline.served import facts_of
+from transform.settings import Settings
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """What the command line says beside the files and the model."""
+
+    output: str
+    format: str | None = None
+    tokens: bool = False
+    key_column: str = ""
+    delimiter: str = ""
+    max_bad_rows: int = 0
+    shard_rows: int | None = None
+    beam: str = ""
+
+
+def run(model: str, patterns: Sequence[str], options: BatchOptions, *, predicts: bool) -> int:
+    """Score, or predict for, all rows of some files; what came out is told on standard error.
+
+    Raises:
+      InputError: the arguments, a file or more rows than are allowed are not good; then nothing is
+        written.
+    """
+    settings = Settings.from_json(json.dumps(facts_of(model)["settings"]))
+    output = batch_outputs.parse_output(options.output, format=options.format)
+    files = batch_inputs.expand(patterns, text=predicts)
+    _check(options, output, files)
+    rules_of = batch_inputs.predict_rules if predicts else batch_inputs.score_rules
+    rules = rules_of(settings, key_column=options.key_column, delimiter=options.delimiter)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _shown_progress("predict" if predicts else "score"):
+        told = _run(model, files, rules, output, options, predicts)
+    for line in told:
+        print(f"tokenline: {line}", file=sys.stderr)
+    return 0
+
+
+def _check(
+    options: BatchOptions,
+    output: batch_outputs.Output,
+    files: Sequence[batch_inputs.BatchFile],
+) -> None:
+    problems = []
+    if options.max_bad_rows < 0:
+        problems.append(f"--max-bad-rows: got {options.max_bad_rows}, expected 0 or more")
+    if options.shard_rows is not None and options.shard_rows < 1:
+        problems.append(f"--shard-rows: got {options.shard_rows}, expected 1 or more")
+    if options.shard_rows is not None and not output.is_folder:
+        problems.append(f"--shard-rows: --output is the file {output.path}, expected a folder")
+    if len(options.delimiter) > 1 or options.delimiter in ('"', "\r", "\n"):
+        got = repr(options.delimiter)
+        problems.append(f"--delimiter: got {got}, expected one character, no quote")
+    written = {os.path.realpath(path) for path in (output.path, output.bad_rows)}
+    problems += [
+        f"--output: {file.path} is read, expected another file"
+        for file in files
+        if os.path.realpath(file.path) in written
+    ]
+    if problems:
+        raise InputError("\n".join(problems))
+
+
+def _run(
+    model: str,
+    files: Sequence[batch_inputs.BatchFile],
+    rules: batch_inputs.RowRules,
+    output: batch_outputs.Output,
+    options: BatchOptions,
+    predicts: bool,
+) -> Iterator[str]:
+    """Do it, and return what to tell."""
+    from pipeline.terminal import silenced
+
+    with silenced():
+        from pipeline import batch_units
+    request = batch_units.BatchRequest(
+        model=model,
+        predicts=predicts,
+        rules=rules,
+        output=output,
+        tokens=options.tokens,
+        max_bad_rows=options.max_bad_rows,
+        shard_rows=options.shard_rows or batch_units.BatchRequest.shard_rows,
+    )
+    with batch_outputs.work_folder(output) as folder:
+        _through_beam(files, request, folder, options.beam)
+        results = []
+        for index in range(len(files)):
+            with open(batch_units.result_path(folder, index)) as stream:
+                results.append(batch_units.UnitResult(**json.load(stream)))
+        total = _total(results)
+        _refuse(results, total, request)
+        parts = [path for result in results for path in result.parts]
+        lists = [batch_units.bad_rows_path(folder, index) for index in range(len(files))]
+        batch_outputs.publish_bad_rows(lists, output, folder=folder)
+        name = "predictions" if predicts else "scores"
+        batch_outputs.publish(parts, output, name=name, folder=folder)
+    return _told(total, request)
+
+
+def _through_beam(
+    files: Sequence[batch_inputs.BatchFile], request: Any, folder: str, arguments: str
+) -> None:
+    import apache_beam as beam
+
+    from components.beam_runner import with_runner
+    from pipeline.batch_beam import RunUnit
+
+    try:
+        with beam.Pipeline(argv=with_runner(shlex.split(arguments))) as pipeline:
+            _ = (
+                pipeline
+                | "Files" >> beam.Create(list(enumerate(files)))
+                | "Spread" >> beam.Reshuffle()
+                | "ReadCallWrite" >> beam.ParDo(RunUnit(request, os.path.abspath(folder)))
+            )
+    except Exception as error:
+        # Beam makes a RuntimeError of whatever a step raises, of an interruption too.
+        if _is_from(error, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
+
+
+def _is_from(error: BaseException | None, kind: type[BaseException]) -> bool:
+    """Whether an exception was raised because of, or while handling, one of this kind."""
+    while error is not None and not isinstance(error, kind):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _total(results: Sequence[Any]) -> Any:
+    from pipeline.batch_units import UnitResult
+
+    sums: collections.Counter[str] = collections.Counter()
+    for result in results:
+        for name, value in result.sums.items():
+            sums[name] += value
+    return UnitResult(
+        rows=sum(result.rows for result in results),
+        bad=sum(result.bad for result in results),
+        truncated=sum(result.truncated for result in results),
+        reweighted=sum(result.reweighted for result in results),
+        started=min(result.started for result in results),
+        ended=max(result.ended for result in results),
+        sums=dict(sums),
+    )
+
+
+def _refuse(results: Sequence[Any], total: Any, request: Any) -> None:
+    """Raise for a file that cannot be used, or too many bad rows.
+
+    Raises:
+      InputError: a line for each, up to a limit, and how many there are.
+    """
+    from pipeline.batch_units import BAD_ROWS_SHOWN
+
+    faults = [result.fault for result in results if result.fault]
+    if not faults and total.bad <= request.max_bad_rows:
+        return
+    lines = [line for result in results for line in [*result.first_bad, result.fault] if line]
+    shown = lines[:BAD_ROWS_SHOWN]
+    stopped = next((result.stopped_at for result in results if result.stopped_at), "")
+    if len(lines) > 1 or total.bad > 1:
+        first = (
+            f"the first {len(shown)} are listed; " if total.bad + len(faults) > len(shown) else ""
+        )
+        more = f" up to {stopped}, where reading stopped" if stopped else ""
+        allowed = f"expected at most {request.max_bad_rows} bad rows (--max-bad-rows)"
+        got = f"got {total.bad} bad rows and {len(faults)} unusable files{more}"
+        shown.append(f"{first}{got}, {allowed}; nothing was written")
+    raise InputError("\n".join(shown))
+
+
+def _told(total: Any, request: Any) -> Iterator[str]:
+    """The end line, and what a reader of the results must know."""
+    from pipeline.batch_models import summary_numbers
+
+    rate = total.rows / max(total.ended - total.started, 1e-3)
+    tokens = total.sums.get("token_count")
+    words = [f"{total.rows:,} rows", *([f"{tokens:,.0f} tokens"] if tokens is not None else [])]
+    numbers = summary_numbers(total.sums, unit_weights=not total.reweighted)
+    if "loss_per_token" in numbers:
+        words.append(f"mean loss {numbers['loss_per_token']:.8g} nats per token")
+    if "bits_per_byte" in numbers:
+        words.append(f"{numbers['bits_per_byte']:.6g} bits per byte")
+    yield ", ".join([*words, f"{rate:,.0f} rows/s"]) + f": {request.output.path}"
+    if total.truncated:
+        yield (
+            f"{total.truncated:,} rows are longer than the model reads (data.max_*_length): "
+            'the rest was cut off; they have "truncated": true'
+        )
+    if total.bad:
+        yield f"{total.bad:,} bad rows have no result: {request.output.bad_rows}"
+
+
+@contextlib.contextmanager
+def _shown_progress(name: str) -> Iterator[None]:
+    """Show on a terminal how far it is."""
+    from pipeline.terminal import StatusHandler, Terminal
+
+    if not sys.stderr.isatty():
+        yield
+        return
+    terminal = Terminal(sys.stderr)
+    handler = StatusHandler(terminal)
+    handler.component = name
+    level = progress.LOGGER.level
+    progress.LOGGER.addHandler(handler)
+    progress.LOGGER.setLevel(logging.INFO)
+    progress.LOGGER.propagate = False  # Beam gives the root logger a handler that prints
+    try:
+        yield
+    finally:
+        progress.LOGGER.propagate = True
+        progress.LOGGER.setLevel(level)
+        progress.LOGGER.removeHandler(handler)
+        terminal.status("")
