@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 CONFIG ?= pipeline_config.yaml
 
-.PHONY: run test unit bench-loss bench-transform bench-train lint format lock wheel setup clean
+.PHONY: run test unit bench-loss bench-transform bench-train bench-eval bench-blessing lint format lock wheel setup clean
 
 run: setup
 	$(BIN)/tokenline run --config $(CONFIG)
@@ -27,6 +27,14 @@ bench-transform: setup
 # About ten minutes on two cores. TORCH=... as for bench-loss.
 bench-train: setup
 	$(BIN)/python -m benchmarks.train $(if $(TORCH),--torch-python $(TORCH))
+
+# About four minutes: 1 000 draws each of splits whose true difference is known.
+bench-blessing: setup
+	$(BIN)/python -m benchmarks.blessing
+
+# About six minutes on two cores.
+bench-eval: setup
+	$(BIN)/python -m benchmarks.eval
 
 lint: setup
 	$(BIN)/ruff format --check .

@@ -25,11 +25,11 @@ def texts(count: int, seed: int) -> list[bytes]:
     ]
 
 
-def write(folder: str, count: int) -> None:
+def write(folder: str, count: int, eval_share: float = EVAL_SHARE) -> None:
     """Splits `train` and `eval` of raw tf.Examples in gzipped TFRecord shards."""
     import tensorflow as tf
 
-    rows = {"train": count - int(count * EVAL_SHARE), "eval": int(count * EVAL_SHARE)}
+    rows = {"train": count - int(count * eval_share), "eval": int(count * eval_share)}
     for seed, (split, left) in enumerate(rows.items()):
         path = pathlib.Path(folder, f"Split-{split}")
         path.mkdir(parents=True)

@@ -66,14 +66,14 @@ def stock(data: str, output: str) -> None:
     _run(tfx_transform.Executor, inputs, _transform_outputs(output), properties, output)
 
 
-def ours(data: str, output: str, settings: Settings = SETTINGS) -> None:
+def ours(data: str, output: str, settings: Settings = SETTINGS, tokens: int = TOKENS) -> None:
     """VocabularyGen, its ledger and all its checks, then Transform."""
     vocabulary, ledger = Vocabulary(), TokenLedger()
     vocabulary.uri, ledger.uri = _in(output, _VOCABULARY), _in(output, "ledger")
     examples = _examples(data)
     properties = {
         vocabulary_spec.SETTINGS: settings.to_json(),
-        vocabulary_spec.VOCABULARY_SIZE: TOKENS + settings.special.reserved,
+        vocabulary_spec.VOCABULARY_SIZE: tokens + settings.special.reserved,
         vocabulary_spec.MIN_FREQUENCY: 1,
         vocabulary_spec.MAX_LOST_TOKENS: 1.0,
         vocabulary_spec.MAX_OOV_RATE: 1.0,

@@ -11,6 +11,15 @@ from transform import tokenizers
 FACTS = os.path.join("assets.extra", "tokenline.json")
 
 
+def target_ids(folder: str) -> int:
+    """How many target ids an exported model tells apart; 0 for one that does not say."""
+    facts = os.path.join(folder, FACTS)
+    if not tf.io.gfile.exists(facts):
+        return 0
+    with tf.io.gfile.GFile(facts) as file:
+        return int(json.loads(file.read()).get("model", {}).get("vocabulary_size", 0))
+
+
 def load(folder: str) -> Any:
     """`tf.saved_model.load`, after the packages that the model's facts name under `needs`.
 

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from pipeline import (
+    config_checks_blessing,
     config_checks_decode,
     config_checks_model,
     config_checks_serving,
@@ -68,6 +69,7 @@ def check(config: "Config", problems: Problems) -> None:
         _patterns,
         config_checks_tokens.check,
         config_checks_model.check,
+        config_checks_blessing.check,
         config_checks_decode.check,
         config_checks_train.check,
         config_checks_serving.check,

@@ -2,17 +2,19 @@
 
 from typing import TYPE_CHECKING
 
+from pipeline.config_checks_slices import check_slices
 from pipeline.config_problems import Problems
 
 if TYPE_CHECKING:
     from pipeline.config import Config
 
-_SHARES = ("token_accuracy", "sequence_accuracy")
+_SHARES = ("token_accuracy", "sequence_accuracy", "calibration")
+_LOSSES = ("masked_token_loss", "perplexity", "bits_per_byte", "loss_per_word")
 _BOUNDS = ("max", "min", "max_increase", "max_decrease")
 # The metrics that get better by what the bound forbids.
 _BETTER = {
-    "max_increase": _SHARES,
-    "max_decrease": ("masked_token_loss", "perplexity", "bits_per_byte"),
+    "max_increase": ("token_accuracy", "sequence_accuracy"),
+    "max_decrease": (*_LOSSES, "calibration"),
 }
 
 
@@ -24,7 +26,7 @@ def check(config: "Config", problems: Problems) -> None:
         _tied_embeddings,
         _batch,
         _schedule,
-        _slices,
+        check_slices,
         _thresholds,
     ):
         one(config, problems)
@@ -92,18 +94,6 @@ def _schedule(config: "Config", problems: Problems) -> None:
     elif train.steps and problems.clean("train.warmup_steps") and train.warmup_steps >= train.steps:
         text = f"got {train.warmup_steps}, expected fewer than train.steps = {train.steps}"
         problems.add("train.warmup_steps", text)
-
-
-def _slices(config: "Config", problems: Problems) -> None:
-    if not problems.clean("data.extra_columns", "eval.slices"):
-        return
-    known = [*config.data.extra_columns, "target_length"]
-    for index, name in enumerate(config.eval.slices):
-        if name not in known:
-            text = f"got {name!r}, expected one of {', '.join(known)} (see data.extra_columns)"
-            problems.add(f"eval.slices[{index}]", text)
-        elif name in config.eval.slices[:index]:
-            problems.add(f"eval.slices[{index}]", f"got {name!r} twice")
 
 
 def _thresholds(config: "Config", problems: Problems) -> None:

@@ -89,7 +89,7 @@ def _example_gen_parameters(config: Config, spans: tuple[int, ...]) -> dict[str,
 def _sequences(config: Config) -> str:
     """What ExampleGen does to sequences, as JSON; "" where nothing."""
     policy = config.data.excess_length if config.data.excess_length in ("drop", "window") else ""
-    span_column = "span_age" in config.transform.weights
+    span_column = "span_age" in config.transform.weights or "span" in config.eval.slices
     if not policy:
         return json.dumps({"span_column": True}) if span_column else ""
     settings = _what_tokens_are(token_settings(config))

@@ -92,7 +92,7 @@ def create_pipeline(
     tuner = _tuner(config, transform, vocabulary, settings, base, base_model)
     trainer = _trainer(config, examples, transform, vocabulary, settings, base, data_key, tuner)
     last_blessed = _last_blessed()
-    evaluator = _evaluator(config, raw, trainer, last_blessed)
+    evaluator = _evaluator(config, examples, vocabulary, trainer, last_blessed)
     check = _serving_check(config, examples, transform, trainer, evaluator, failed_checks)
     pusher = _pusher(config, trainer, evaluator, check)
     nodes: list[BaseNode] = [examples, statistics, schema, validator, vocabulary, transform]
@@ -256,23 +256,40 @@ def _last_blessed() -> Resolver:
 
 
 def _evaluator(
-    config: Config, raw: types.BaseChannel, trainer: BaseNode, last_blessed: BaseNode
+    config: Config,
+    examples: BaseNode,
+    vocabulary: BaseNode,
+    trainer: BaseNode,
+    last_blessed: BaseNode,
 ) -> BaseNode:
     thresholds = [
         {key: value for key, value in _fields(threshold).items() if value is not None}
         for threshold in config.eval.thresholds
     ]
     return ours.SequenceEvaluator(
-        examples=raw,
+        examples=examples.outputs["examples"],
         model=trainer.outputs["model"],
         baseline_model=last_blessed.outputs["model"],
+        vocabulary=vocabulary.outputs["vocabulary"],
+        ingest_report=examples.outputs["ingest_report"],
         slices=json.dumps(list(config.eval.slices)),
         thresholds=json.dumps(thresholds, sort_keys=True),
+        blessing_rule=json.dumps(_fields(config.eval.blessing), sort_keys=True),
         batch_size=config.eval.batch_size,
         confidence=config.eval.confidence,
         min_tokens=config.eval.min_tokens,
+        worst=config.eval.worst,
+        worst_min_tokens=config.eval.worst_min_tokens,
+        samples=config.eval.samples,
+        decode_examples=config.eval.decode_examples,
         code_hash=code_hash(
-            "components.evaluator", "components.saved_model", "components.weighted_mean"
+            "transform.settings",
+            "transform.vocabulary",
+            "components.evaluator",
+            "components.example_gen.places",
+            "components.records",
+            "components.saved_model",
+            "components.weighted_mean",
         ),
     )
 

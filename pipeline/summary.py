@@ -16,10 +16,19 @@ _COLUMNS = (
     ("perplexity", "perplexity", "{:.3f}".format),
     ("token_accuracy", "token acc", _share),
     ("sequence_accuracy", "seq acc", _share),
+    ("bits_per_byte", "bits/byte", "{:.4f}".format),
     ("token_count", "tokens", "{:,.0f}".format),
 )
-_MOST_SLICES = 12
+# Of a sample that was decoded, or of tags.
+_OF_TASK = (
+    ("bleu", "BLEU", "{:.1f}".format),
+    ("chrf", "chrF", "{:.1f}".format),
+    ("exact_match", "exact match", _share),
+    ("tag_macro_f1", "macro F1 of the tags", _share),
+    ("span_f1", "F1 of the spans", _share),
+)
 _LONGEST_LABEL = 40
+_MOST_REASONS = 8
 _LOSSES = {
     "out_of_vocabulary": "out of vocabulary",
     "truncated": "cut off",
@@ -30,21 +39,24 @@ _LOSSES = {
 
 def closing_table(record: dict[str, Any]) -> list[str]:
     """Lines that say how good the model is, whether it is blessed and why, and where things are."""
-    slices = record["metrics"]["slices"]
-    width = max(12, *(len(_label(each["slice"])) for each in slices[: _MOST_SLICES + 1])) + 2
-    lines = ["", " " * (width + 2) + "".join(f"{title:>12}" for _, title, _ in _COLUMNS)]
-    lines += [_row(each, width) for each in slices[: _MOST_SLICES + 1]]
-    if len(slices) > _MOST_SLICES + 1:
-        lines.append(f"  … {len(slices) - _MOST_SLICES - 1} more slices in the report")
-    verdict = record["verdict"]
-    lines += ["", "  blessed" if verdict["blessed"] else "  NOT blessed"]
-    lines += [f"    {reason}" for reason in (*verdict["reasons"], *verdict["notes"])]
-    lines += _served(record.get("serving_check"))
+    lines = ["", *_measured(record["metrics"]["slices"])]
+    lines += ["", *_verdict(record["verdict"]), *_served(record.get("serving_check"))]
     model = record["pushed"] or _not_pushed(record)
     lines += ["", *(f"  data    {text}" for text in _data(record))]
     lines += [f"  model   {model}", f"  report  {record['report']}", f"  log     {record['log']}"]
     lines.append(f"  {record['seconds']:.1f} s in all")
     return lines
+
+
+def _verdict(verdict: dict[str, Any]) -> list[str]:
+    """Blessed or not, under which name, and why."""
+    name = f": {verdict['verdict'].replace('_', ' ')}" if "verdict" in verdict else ""
+    reasons = verdict["reasons"][:_MOST_REASONS]
+    lines = [f"  {'blessed' if verdict['blessed'] else 'NOT blessed'}{name}"]
+    lines += [f"    {reason}" for reason in reasons]
+    if more := len(verdict["reasons"]) - len(reasons):
+        lines.append(f"    … {more} more reasons in the report")
+    return [*lines, *(f"    {note}" for note in verdict["notes"])]
 
 
 def _served(check: dict[str, Any] | None) -> list[str]:
@@ -63,6 +75,24 @@ def _served(check: dict[str, Any] | None) -> list[str]:
 def _not_pushed(record: dict[str, Any]) -> str:
     reason = record.get("not_pushed")
     return f"not pushed: {reason}" if reason else "not pushed"
+
+
+def _measured(slices: list[dict[str, Any]]) -> list[str]:
+    """The headline, and the slice with the largest loss among those with enough tokens to judge."""
+    whole, *others = slices
+    rows = [(_label(whole["slice"]), whole)]
+    known = [each for each in others if "masked_token_loss" in (each["candidate"] or {})]
+    if known := [each for each in known if each.get("gated", True)] or known:
+        worst = max(known, key=lambda each: each["candidate"]["masked_token_loss"])
+        rows.append((f"worst: {_label(worst['slice'])}", worst))
+    width = max(12, *(len(label) for label, _ in rows)) + 2
+    lines = [" " * (width + 2) + "".join(f"{title:>12}" for _, title, _ in _COLUMNS)]
+    lines += [_row(label, each, width) for label, each in rows]
+    if len(others) > 1:
+        lines.append(f"  … {len(others)} slices in the report")
+    values = whole["candidate"] or {}
+    of_task = [f"{name} {shown(values[key])}" for key, name, shown in _OF_TASK if key in values]
+    return [*lines, f"  {', '.join(of_task)}"] if of_task else lines
 
 
 def _data(record: dict[str, Any]) -> list[str]:
@@ -108,7 +138,7 @@ def _label(text: str) -> str:
     return plain if len(plain) <= _LONGEST_LABEL else plain[: _LONGEST_LABEL - 1] + "…"
 
 
-def _row(measured: dict[str, Any], width: int) -> str:
+def _row(label: str, measured: dict[str, Any], width: int) -> str:
     values = measured["candidate"]
     cells = [form(values[name]) if name in values else "–" for name, _, form in _COLUMNS]
-    return f"  {_label(measured['slice']):<{width}}" + "".join(f"{cell:>12}" for cell in cells)
+    return f"  {label:<{width}}" + "".join(f"{cell:>12}" for cell in cells)

@@ -190,6 +190,26 @@ def factors(
     return by_name
 
 
+def given(inputs: RawFeatures, settings: Settings, found: tf.RaggedTensor) -> tf.Tensor:
+    """The positions that a model is given rather than asked for, bool [B, T].
+
+    They are bos, what a window repeats of the one before, and the regions of weight 0, such as a
+    prompt. What is said of padding means nothing.
+
+    Args:
+      inputs: the raw columns.
+      settings: which regions there are, and whether there are windows.
+      found: the target tokens [B, (N)], before cutting.
+    """
+    side = settings.target
+    first = context_lengths(inputs, settings, found) + int(side.prepend_bos)
+    before = tf.sequence_mask(first, side.max_length)
+    if weights.REGION not in settings.weights:
+        return before
+    region = weights.region_factor(found, settings.regions, settings.region_before, side)
+    return before | (region == 0)
+
+
 def _target_side(
     inputs: RawFeatures, settings: Settings, ids: IdLookup, counts: Sequence[int]
 ) -> dict[str, tf.Tensor]:

@@ -82,6 +82,23 @@ def detokenize(tokens: tf.RaggedTensor, side: Side) -> tf.Tensor:
     return tf.strings.reduce_join(tokens, axis=-1, separator=separator)
 
 
+def token_bytes(tokens: tf.RaggedTensor, side: Side) -> tf.RaggedTensor:
+    """UTF-8 bytes of the text that each token [B, (N)] stands for, int32 [B, (N)].
+
+    Marks of subwords are no text; the space that U+2581 stands for is. Of a word that wordpiece could
+    not spell only its name is left, "[UNK]".
+    """
+
+    def of_flat(flat: tf.Tensor) -> tf.Tensor:
+        if side.tokenizer == WORDPIECE:
+            flat = tf.strings.regex_replace(flat, f"^{subwords.JOINER}", "")
+        if side.tokenizer == SENTENCEPIECE:
+            flat = tf.strings.regex_replace(flat, "\u2581", " ")
+        return tf.strings.length(flat)
+
+    return tf.ragged.map_flat_values(of_flat, tokens)
+
+
 def prepared_texts(values: tf.RaggedTensor, side: Side) -> tf.Tensor:
     """The text [B] of each row of a column [B, (N)], as it is before it is cut."""
     return _prepared(tf.strings.reduce_join(values, axis=-1), side)

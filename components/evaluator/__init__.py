@@ -4,6 +4,7 @@
         --metrics--> values, intervals, differences --validation--> verdict, always with reasons
         --tfma_output--> files that TensorFlow Model Analysis reads
 
-`metrics`, `slicing` and `validation` are plain NumPy; only `component`, `executor`, `spec` and
-`tfma_output` load TFX.
+`adding` is the step that sees examples: `positions`, `token_slices`, `ranking` and `tags` make sums and
+ranks of a batch, which `combining` adds up, exactly (`exact`). `metrics`, `calibration`, `slicing` and
+`validation` are plain NumPy; only `component`, `executor`, `spec` and `tfma_output` load TFX.
 """

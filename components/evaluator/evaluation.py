@@ -1,52 +1,77 @@
 """The lean Beam pipeline: raw examples in, sums per slice and bucket out, then plain functions.
 
-Per batch of fixed size both models score the same serialized examples; what they give is added into
-one array per slice, [G, M, C]: G buckets, M models, C sums (`metrics.SUMS`). Arrays add up to the
-same sums whatever the batches, bundles and files were. Nothing in the pipeline raises: what goes
-wrong is collected as an incident and judged afterwards, in one line.
+Per batch both models score the same serialized examples; what they give is added into one array
+per slice, [G, M, C]: G buckets, M models, C sums (`metrics.SUMS`). Arrays add up to the same sums,
+to the bit, whatever the bundles and files were (see `exact`). Nothing in the pipeline raises: what
+goes wrong is collected as an incident and judged afterwards, in one line.
 """
 
 import dataclasses
-import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
 import tensorflow as tf
 
+from components import saved_model
 from components.errors import InputError
-from components.evaluator import metrics, slicing, validation
-from components.evaluator.scoring import ModelError, Scorer, check_signature
+from components.evaluator import (
+    adding,
+    combining,
+    decoded,
+    exact,
+    extras,
+    metrics,
+    ranking,
+    slicing,
+    validation,
+)
+from components.evaluator.adding import ScoreAndAdd
+from components.evaluator.batches import Limits, ReadBatches
+from components.evaluator.blessing import Blessing
+from components.evaluator.comparability import Comparability, comparability
+from components.evaluator.exact import Array
+from components.evaluator.places import places
+from components.evaluator.scoring import BY_POSITION, ModelError, check_signature, facts
 from components.evaluator.slicing import OVERALL, SliceKey
+from components.evaluator.thresholds import Threshold
+from components.evaluator.token_slices import TokenSlices, make_token_slices
+from transform.vocabulary import Vocabularies
 
 # What every number is made from: [column, value, sums [G, M, C]] per slice, [kind, text] per
-# incident.
+# incident, [table, rows] per table, ["decoded", [sums, problem]], ["tags", kind, name, counts].
 SUMS_FILE = "sums.json"
-
-# Kinds of incident.
-_CANDIDATE_FAILED, _BASELINE_FAILED, _BAD_SLICE = "candidate_failed", "baseline_failed", "bad_slice"
-_NON_FINITE = "non_finite"
-
-# Inside Beam a slice key is a pair (column, value): tuples have a deterministic coder.
-_Pair = tuple[str, slicing.SliceValue]
+_DECODED, _TAGS = "decoded", "tags"
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationRequest:
-    """What to evaluate: TFRecord patterns of raw examples, SavedModel folders, the rules."""
+    """What to evaluate: TFRecord patterns of raw examples, SavedModel folders, the rules.
+
+    `vocabulary` and `ingest_report` are the folders of these artifacts, or "": then tokens have no
+    text and no frequency, and examples are named by a hash. `worst` and `samples` are numbers of
+    rows; by loss per token only examples of at least `worst_min_tokens` are ranked.
+    """
 
     example_patterns: tuple[str, ...]
     candidate: str
     baseline: str | None
     output: str
     slices: tuple[str, ...] = ()
-    thresholds: tuple[validation.Threshold, ...] = ()
-    batch_size: int = 64
+    thresholds: tuple[Threshold, ...] = ()
+    blessing: Blessing = dataclasses.field(default_factory=Blessing)
+    batch_size: int = 256
     confidence: float = 0.95
     min_tokens: int = 1000
+    vocabulary: str = ""
+    ingest_report: str = ""
+    worst: int = 20
+    worst_min_tokens: int = 3
+    samples: int = 8
+    decode_examples: int = 1000
 
     def __post_init__(self) -> None:
         """Check the numbers.
@@ -60,6 +85,14 @@ class EvaluationRequest:
             raise InputError(f"confidence: got {self.confidence}, expected between 0 and 1")
         if self.min_tokens < 0:
             raise InputError(f"min_tokens: got {self.min_tokens}, expected at least 0")
+        for name, least in (
+            ("worst", 0),
+            ("worst_min_tokens", 1),
+            ("samples", 0),
+            ("decode_examples", 0),
+        ):
+            if (value := getattr(self, name)) < least:
+                raise InputError(f"{name}: got {value}, expected at least {least}")
 
 
 def parse_splits(text: str) -> tuple[str, ...]:
@@ -79,16 +112,23 @@ def parse_splits(text: str) -> tuple[str, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What came out: the reports (overall first) and the verdict."""
+    """What came out: the reports (overall first), the verdict, and rows of tables by their name.
+
+    `tags` is `tags.report`, of tagging.
+    """
 
     reports: tuple[metrics.SliceReport, ...]
     verdict: validation.Verdict
+    tables: Mapping[str, Sequence[Mapping[str, Any]]] = dataclasses.field(default_factory=dict)
+    of_task: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Sums:
-    by_slice: Mapping[SliceKey, metrics.Array]  # [G, M, C]
+    by_slice: Mapping[SliceKey, Array]  # [G, M, C]
     incidents: Mapping[str, str]
+    tables: Mapping[str, list[dict[str, Any]]]
+    extras: extras.Found
 
 
 def evaluate(request: EvaluationRequest, make_pipeline: Callable[[], beam.Pipeline]) -> Evaluation:
@@ -98,25 +138,44 @@ def evaluate(request: EvaluationRequest, make_pipeline: Callable[[], beam.Pipeli
       ModelError: the candidate has no proper `score` signature or refuses an example.
       InputError: a slice column is not fit for slicing.
     """
-    _check_candidate(request.candidate)
+    token_slices = _token_slices(request)
+    _check_candidate(request.candidate, BY_POSITION if token_slices.columns else ())
     baseline = _check_baseline(request.baseline)
     models = [request.candidate]
     if baseline.status == validation.BASELINE_USED and request.baseline:
         models.append(request.baseline)
-    sums = _collect(request, models, make_pipeline)
-    if _CANDIDATE_FAILED in sums.incidents:
-        raise ModelError(f"candidate model {sums.incidents[_CANDIDATE_FAILED]}")
-    if _BAD_SLICE in sums.incidents:
-        raise InputError(sums.incidents[_BAD_SLICE])
-    if _BASELINE_FAILED in sums.incidents:
-        problem = sums.incidents[_BASELINE_FAILED]
+    sums = _collect(request, models, token_slices, make_pipeline)
+    if adding.CANDIDATE_FAILED in sums.incidents:
+        raise ModelError(f"candidate model {sums.incidents[adding.CANDIDATE_FAILED]}")
+    if adding.BAD_SLICE in sums.incidents:
+        raise InputError(sums.incidents[adding.BAD_SLICE])
+    if adding.BASELINE_FAILED in sums.incidents:
+        problem = sums.incidents[adding.BASELINE_FAILED]
         baseline = validation.Baseline(validation.BASELINE_UNUSABLE, problem)
     return _judge(request, sums, baseline)
 
 
-def _check_candidate(path: str) -> None:
+def _token_slices(request: EvaluationRequest) -> TokenSlices:
+    """What tells a token's slices.
+
+    Raises:
+      InputError: they need what is not there, or the vocabulary is not the candidate's.
+    """
+    if not request.vocabulary:
+        return make_token_slices(request.slices, None)
+    vocabularies = Vocabularies.read(request.vocabulary)
+    theirs = facts(request.candidate).get("vocabulary_hash", vocabularies.digest)
+    if theirs != vocabularies.digest:
+        raise InputError(
+            f"vocabulary: {request.vocabulary} has the hash {vocabularies.digest[:12]}, expected "
+            f"that of the model, {theirs[:12]}"
+        )
+    return make_token_slices(request.slices, vocabularies["target"])
+
+
+def _check_candidate(path: str, outputs: Sequence[str]) -> None:
     try:
-        check_signature(path)
+        check_signature(path, outputs)
     except ModelError as error:
         raise ModelError(f"candidate model {error}") from error
 
@@ -132,42 +191,58 @@ def _check_baseline(path: str | None) -> validation.Baseline:
 
 
 def _judge(request: EvaluationRequest, sums: _Sums, baseline: validation.Baseline) -> Evaluation:
+    between = Comparability()
     if baseline.status == validation.BASELINE_USED:
-        baseline = _comparable(sums.by_slice[OVERALL], baseline)
+        overall = sums.by_slice[OVERALL]
+        between = comparability(overall[:, 0], overall[:, 1])
+        baseline = validation.compared(between)
     compared = baseline.status == validation.BASELINE_USED
-    reports = tuple(
-        metrics.report(
-            key,
-            sums.by_slice[key][:, 0],
-            sums.by_slice[key][:, 1] if compared else None,
-            confidence=request.confidence,
+    other_tokens = sums.incidents.get(adding.OTHER_TOKENS, "")
+
+    def reports_of(confidence: float) -> tuple[metrics.SliceReport, ...]:
+        reports = (
+            metrics.report(
+                key,
+                sums.by_slice[key][:, 0],
+                sums.by_slice[key][:, 1] if compared else None,
+                confidence=confidence,
+                no_baseline=other_tokens if compared and key.is_of_tokens else "",
+            )
+            for key in slicing.sorted_slices(list(sums.by_slice), request.slices)
         )
-        for key in slicing.sorted_slices(list(sums.by_slice), request.slices)
-    )
+        compared_reports = (between.applied_to(report) for report in reports)
+        return tuple(extras.added(each, sums.extras, confidence) for each in compared_reports)
+
+    reports = reports_of(request.confidence)
     verdict = validation.decide(
-        reports,
+        # The verdict has a level of its own, and its bounds are one-sided.
+        reports_of(request.blessing.confidence),
         request.thresholds,
+        blessing=request.blessing,
         min_tokens=request.min_tokens,
         baseline=baseline,
-        non_finite_key=sums.incidents.get(_NON_FINITE, ""),
+        target_ids=saved_model.target_ids(request.candidate),
+        non_finite_key=sums.incidents.get(adding.NON_FINITE, ""),
         notes=_slice_notes(reports, request.slices),
     )
-    return Evaluation(reports, verdict)
+    tables = _with_keys(request, sums.tables)
+    return Evaluation(reports, verdict, tables, extras.tables(sums.extras))
 
 
-def _comparable(overall: metrics.Array, baseline: validation.Baseline) -> validation.Baseline:
-    """The baseline, unusable if it scores other tokens than the candidate: [G, M, C] sums.
+def _with_keys(
+    request: EvaluationRequest, tables: Mapping[str, list[dict[str, Any]]]
+) -> dict[str, list[dict[str, Any]]]:
+    """The tables of examples with what the examples' owner calls them."""
+    digests = {row["digest"] for rows in tables.values() for row in rows if "digest" in row}
+    known = places(digests, request.example_patterns, request.ingest_report)
 
-    Then it was made for another task, column, tokenizer or length, or with other weights, and a
-    difference of the two losses per token means nothing.
-    """
-    totals = overall.sum(axis=0)
-    for name in ("token_count", "weight_sum"):
-        ours, theirs = totals[:, metrics.SUMS.index(name)]
-        if not np.isclose(ours, theirs, rtol=1e-6, equal_nan=True):
-            problem = f"it scores other tokens: {name} {theirs:.10g} against {ours:.10g}"
-            return validation.Baseline(validation.BASELINE_UNUSABLE, problem)
-    return baseline
+    def named(row: dict[str, Any]) -> dict[str, Any]:
+        if "digest" not in row:
+            return row
+        rest = {name: value for name, value in row.items() if name != "digest"}
+        return {"key": known.get(row["digest"], row["digest"])} | rest
+
+    return {table: [named(row) for row in rows] for table, rows in tables.items()}
 
 
 def _slice_notes(reports: Sequence[metrics.SliceReport], columns: Sequence[str]) -> list[str]:
@@ -180,33 +255,74 @@ def _slice_notes(reports: Sequence[metrics.SliceReport], columns: Sequence[str])
 
 
 def _collect(
-    request: EvaluationRequest, models: Sequence[str], make_pipeline: Callable[[], beam.Pipeline]
+    request: EvaluationRequest,
+    models: Sequence[str],
+    token_slices: TokenSlices,
+    make_pipeline: Callable[[], beam.Pipeline],
 ) -> _Sums:
     path = os.path.join(request.output, SUMS_FILE)
     tf.io.gfile.makedirs(request.output)
+    limits = ranking.Limits(request.worst, request.worst_min_tokens, request.samples)
+    task = facts(request.candidate).get("task")
+    texts = token_slices.texts if task == "tagging" else ()
+    plan = adding.Plan(tuple(models), request.slices, token_slices, limits, texts)
     with make_pipeline() as pipeline:
-        examples = [
-            pipeline | f"Read[{index}]" >> beam.io.ReadFromTFRecord(pattern)
-            for index, pattern in enumerate(request.example_patterns)
-        ] | beam.Flatten()
-        scored = (
-            examples
-            | beam.BatchElements(
-                min_batch_size=request.batch_size, max_batch_size=request.batch_size
-            )
-            | beam.ParDo(_ScoreAndAdd(tuple(models), request.slices)).with_outputs(
-                _ScoreAndAdd.INCIDENTS, main=_ScoreAndAdd.SUMS
-            )
+        batches = pipeline | ReadBatches(request.example_patterns, Limits(request.batch_size))
+        scored = batches | beam.ParDo(ScoreAndAdd(plan)).with_outputs(
+            ScoreAndAdd.INCIDENTS,
+            ScoreAndAdd.TABLES,
+            ScoreAndAdd.TOKENS,
+            ScoreAndAdd.TAGS,
+            main=ScoreAndAdd.SUMS,
         )
-        sums = scored[_ScoreAndAdd.SUMS] | "AddArrays" >> beam.CombinePerKey(_AddArrays())
-        incidents = scored[_ScoreAndAdd.INCIDENTS] | "OneOfAKind" >> beam.CombinePerKey(min)
+        records = _records(scored, plan, ranking.columns_of(facts(request.candidate)))
+        if task == "seq2seq" and request.decode_examples:
+            sample = decoded.DecodeSample(models, request.decode_examples)
+            records.append(
+                batches
+                | "Examples" >> beam.FlatMap(lambda batch: batch)
+                | sample
+                | "Decoded" >> beam.Map(lambda result: (_DECODED, list(result)))
+            )
         _ = (
-            [sums | beam.MapTuple(lambda pair, array: (*pair, array.tolist())), incidents]
+            records
             | "Together" >> beam.Flatten()
             | beam.combiners.ToList()
             | "Write" >> beam.Map(_write_json, path)
         )
     return _read(path, models)
+
+
+def _records(scored: Any, plan: adding.Plan, columns: Mapping[str, str]) -> list[beam.PCollection]:
+    """What is written to `sums.json`, in several collections."""
+    sums = scored[ScoreAndAdd.SUMS] | "AddArrays" >> beam.CombinePerKey(combining.AddArrays())
+    incidents = scored[ScoreAndAdd.INCIDENTS] | "OneOfAKind" >> beam.CombinePerKey(min)
+    tokens = scored[ScoreAndAdd.TOKENS] | "AddTokens" >> beam.CombinePerKey(combining.AddRows())
+    texts, limits = plan.token_slices.texts, plan.limits
+    rows = [
+        scored[ScoreAndAdd.TABLES]
+        | f"Of[{table}]" >> beam.Filter(lambda pair, table=table: pair[0] == table)
+        | f"First[{table}]" >> beam.CombinePerKey(combining.First(limits.of(table)))
+        for table in (ranking.BY_LOSS, ranking.BY_LOSS_SUM, ranking.SAMPLES)
+    ] | "Tables" >> beam.Flatten()
+    counts = scored[ScoreAndAdd.TAGS] | "AddTags" >> beam.CombinePerKey(combining.AddArrays())
+    return [
+        counts | "Tags" >> beam.MapTuple(lambda key, array: (_TAGS, *key, array.tolist())),
+        sums | "Sums" >> beam.MapTuple(lambda pair, array: (*pair, _listed(array))),
+        incidents,
+        tokens
+        | "Worst"
+        >> beam.MapTuple(lambda _, t: (ranking.TOKENS, ranking.worst_tokens(t, texts, limits))),
+        rows
+        | "Told"
+        >> beam.MapTuple(lambda t, found: (t, [ranking.told(r, columns, texts) for r in found])),
+    ]
+
+
+def _listed(array: Array) -> list[Any]:
+    """Sums [..., 2] as nested lists [...]."""
+    listed: list[Any] = exact.joined(array).tolist()
+    return listed
 
 
 def _write_json(value: object, path: str) -> None:
@@ -220,102 +336,16 @@ def _read(path: str, models: Sequence[str]) -> _Sums:
     shape = (metrics.BUCKETS, len(models), len(metrics.SUMS))
     by_slice = {OVERALL: np.zeros(shape)}
     by_slice |= {SliceKey(r[0], r[1]): np.asarray(r[2]) for r in records if len(r) == 3}
-    return _Sums(by_slice, {record[0]: record[1] for record in records if len(record) == 2})
-
-
-class _ScoreAndAdd(beam.DoFn):
-    """A batch of serialized examples -> ((column, value), [G, M, C]) and incidents."""
-
-    SUMS, INCIDENTS = "sums", "incidents"
-
-    def __init__(self, models: tuple[str, ...], columns: tuple[str, ...]) -> None:
-        self._models = dict(zip((_CANDIDATE_FAILED, _BASELINE_FAILED), models, strict=False))
-        self._columns = columns
-
-    def setup(self) -> None:
-        self._scorers: dict[str, Scorer] = {}
-        self._failures: dict[str, str] = {}
-        self._seen: dict[str, set[slicing.SliceValue]] = {column: set() for column in self._columns}
-        for kind, path in self._models.items():
-            try:
-                self._scorers[kind] = Scorer(path)
-            except ModelError as error:
-                self._failures[kind] = str(error)
-
-    def start_bundle(self) -> None:
-        # A bundle can be thrown away and run again, so each tells what it met, once.
-        self._told: set[str] = set()
-
-    # Beam takes a narrower annotation for the type of the untagged output alone.
-    def process(self, batch: list[bytes]) -> Iterator[Any]:
-        # A slice column that is not fit fails the evaluation, so the rest need not be scored.
-        if _BAD_SLICE not in self._failures:
-            yield from self._score_and_add(batch)
-        for kind, text in self._failures.items():
-            if kind not in self._told:
-                self._told.add(kind)
-                yield beam.pvalue.TaggedOutput(self.INCIDENTS, (kind, text))
-
-    def _score_and_add(self, batch: list[bytes]) -> Iterator[Any]:
-        digests = [hashlib.blake2b(row, digest_size=16).digest() for row in batch]
-        rows = np.stack([self._score(kind, batch, digests) for kind in self._models], axis=1)
-        values = self._slice_values(batch, rows[:, 0])
-        buckets = np.array([int.from_bytes(digest[:8]) % metrics.BUCKETS for digest in digests])
-        non_finite = rows[:, 0, metrics.SUMS.index("non_finite_examples")].astype(bool)
-        for index in np.flatnonzero(non_finite):
-            yield beam.pvalue.TaggedOutput(self.INCIDENTS, (_NON_FINITE, digests[index].hex()))
-        yield from _add_up(rows, buckets, values)
-
-    def _score(self, kind: str, batch: list[bytes], digests: list[bytes]) -> metrics.Array:
-        """Return what the examples add to the sums, [B, C]; zeros once the model has failed."""
-        if kind not in self._failures:
-            try:
-                return metrics.sums_of_examples(self._scorers[kind](batch))
-            except ModelError as error:
-                where = f"in a batch of {len(batch)} that starts with example {digests[0].hex()}"
-                self._failures[kind] = f"{error} {where}"
-        return np.zeros((len(batch), len(metrics.SUMS)))
-
-    def _slice_values(
-        self, batch: list[bytes], candidate: metrics.Array
-    ) -> dict[str, list[slicing.SliceValue]]:
-        try:
-            token_counts = metrics.column(candidate, "token_count")
-            values = slicing.slice_values(batch, self._columns, token_counts)
-            for column, members in values.items():
-                self._seen[column].update(members)
-                slicing.check_value_count(column, len(self._seen[column]))
-            return values
-        except InputError as error:
-            self._failures[_BAD_SLICE] = str(error)
-            return {}
-
-
-def _add_up(
-    rows: metrics.Array, buckets: np.ndarray, values: Mapping[str, Sequence[slicing.SliceValue]]
-) -> Iterator[tuple[_Pair, metrics.Array]]:
-    """Add rows [B, M, C] up per slice and bucket."""
-    shape = (metrics.BUCKETS, *rows.shape[1:])
-    overall = np.zeros(shape)
-    np.add.at(overall, buckets, rows)
-    yield (OVERALL.column, OVERALL.value), overall
-    for column, members in values.items():
-        places = {value: place for place, value in enumerate(dict.fromkeys(members))}
-        sums = np.zeros((len(places), *shape))
-        np.add.at(sums, (np.array([places[value] for value in members]), buckets), rows)
-        for value, place in places.items():
-            yield (column, value), sums[place]
-
-
-class _AddArrays(beam.CombineFn):
-    def create_accumulator(self) -> metrics.Array | float:
-        return 0.0
-
-    def add_input(self, total: metrics.Array | float, array: metrics.Array) -> metrics.Array:
-        return total + array
-
-    def merge_accumulators(self, totals: Iterable[metrics.Array | float]) -> metrics.Array | float:
-        return sum(totals, start=0.0)
-
-    def extract_output(self, total: metrics.Array | float) -> metrics.Array | float:
-        return total
+    told = dict(record for record in records if len(record) == 2)
+    found, problem = told.pop(_DECODED, (None, ""))
+    incidents = {kind: each for kind, each in told.items() if isinstance(each, str)}
+    return _Sums(
+        by_slice,
+        incidents,
+        {table: rows for table, rows in told.items() if table not in incidents},
+        extras.Found(
+            np.asarray(found) if found else None,
+            problem,
+            {(r[1], r[2]): np.asarray(r[3]) for r in records if len(r) == 4},
+        ),
+    )

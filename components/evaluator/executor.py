@@ -14,11 +14,15 @@ from tfx.utils import io_utils, path_utils
 from components.beam_runner import NamedRunner
 from components.errors import InputError
 from components.evaluator import spec
+from components.evaluator.blessing import parse_blessing
 from components.evaluator.evaluation import EvaluationRequest, evaluate, parse_splits
-from components.evaluator.json_output import write_json
+from components.evaluator.json_output import write_json, write_of_task, write_tables
+from components.evaluator.ranking import SAMPLES
+from components.evaluator.samples import with_generated
 from components.evaluator.slicing import parse_slices
 from components.evaluator.tfma_output import BASELINE, CANDIDATE, write_tfma
-from components.evaluator.validation import BASELINE_USED, Verdict, parse_thresholds
+from components.evaluator.thresholds import parse_thresholds
+from components.evaluator.validation import BASELINE_USED, Verdict
 
 _MESSAGE_LINES = 50
 
@@ -48,12 +52,15 @@ class Executor(NamedRunner, base_beam_executor.BaseBeamExecutor):
             confidence=request.confidence,
             min_tokens=request.min_tokens,
         )
+        samples = with_generated(evaluation.tables.get(SAMPLES, []), request.candidate)
+        write_tables(request.output, evaluation.tables, samples, request.worst_min_tokens)
+        write_of_task(request.output, evaluation.of_task)
         write_tfma(
             request.output,
             evaluation.reports,
             verdict,
             models=_models(request, verdict),
-            thresholds=request.thresholds,
+            thresholds=verdict.thresholds,
             columns=request.slices,
             make_pipeline=self._make_beam_pipeline,
         )
@@ -74,10 +81,23 @@ def _request(
         output=artifact_utils.get_single_uri(output_dict[spec.EVALUATION]),
         slices=parse_slices(parameters[spec.SLICES]),
         thresholds=parse_thresholds(parameters[spec.THRESHOLDS]),
+        blessing=parse_blessing(parameters[spec.BLESSING_RULE]),
         batch_size=parameters[spec.BATCH_SIZE],
         confidence=parameters[spec.CONFIDENCE],
         min_tokens=parameters[spec.MIN_TOKENS],
+        vocabulary=_folder(input_dict, spec.VOCABULARY),
+        ingest_report=_folder(input_dict, spec.INGEST_REPORT),
+        worst=parameters[spec.WORST],
+        worst_min_tokens=parameters[spec.WORST_MIN_TOKENS],
+        samples=parameters[spec.SAMPLES],
+        decode_examples=parameters[spec.DECODE_EXAMPLES],
     )
+
+
+def _folder(input_dict: Artifacts, name: str) -> str:
+    """The folder of an optional artifact, or ""."""
+    found = input_dict.get(name) or []
+    return found[0].uri if found else ""
 
 
 def _patterns(examples: list[types.Artifact], splits: tuple[str, ...]) -> tuple[str, ...]:
@@ -121,6 +141,7 @@ def _bless(
         constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY: model.uri,
         constants.ARTIFACT_PROPERTY_BLESSING_MESSAGE_KEY: _abridged(verdict.reasons),
         "notes": _abridged(verdict.notes),
+        "verdict": verdict.outcome.value,
     }
     numbers = {
         constants.ARTIFACT_PROPERTY_BLESSED_KEY: int(verdict.blessed),

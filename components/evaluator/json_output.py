@@ -1,23 +1,45 @@
-"""`metrics.json` and `verdict.json`: what reports and terminal tables read.
+"""`metrics.json`, `verdict.json`, `worst.json`, `samples.json`: what reports and terminal tables read.
 
 metrics.json: {"confidence": 0.95, "models": ["candidate", "baseline"?], "slices": [slice, ...]},
 overall first. A slice is {"slice": label, "column", "value", "gated", "candidate": {metric: value},
 "baseline": {...} or null, "diff": {...} or null, "intervals": {"candidate": {metric: [low, high]},
 "baseline": ..., "diff": ...}, "absent": {"candidate": {metric: reason}, ...}}. A metric without a
 value is in `absent`, not among the values, so every number is finite.
+
+verdict.json: {"blessed", "verdict": name, "reasons": [text], "notes": [text], "baseline": whether one
+was compared, "baseline_status", "baseline_problem", "findings": [{"slice", "metric", "kind": finite,
+min, max, max_increase or max_decrease, "value", "low", "high", "bound": numbers or null, "passed",
+"verdict": name, "text"}]}. The names are those of `findings.Outcome`.
+
+worst.json: {"min_tokens", "examples": [...], "examples_by_sum": [...], "tokens": [...]}, worst first.
+An example is {"key", "loss": nats per token, "loss_sum", "tokens", "source", "text"}, `examples` are
+ranked by loss per token, those of at least min_tokens tokens; a token is {"token", "loss", "loss_sum",
+"weight", "count"}, ranked by loss_sum. samples.json: {"samples": [{"key", "source", "text", "tokens":
+[str], "losses": nats, "weights", "generated": str or null}]}, with "prompt" where one was continued.
+
+decoded.json, of seq2seq: {"examples": decoded, "problem": why none was, "signatures": {metric: sacreBLEU's}}.
+tags.json, of tagging: {"tokens": scores, "spans": scores, or null where the tags are not BIO}; scores are
+{"tags": [{"tag", "precision", "recall", "f1", "right", "predicted", "actual"}], "micro": {...}, "macro_f1"}.
 """
 
 import json
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 
+from components.evaluator import ranking
+from components.evaluator.findings import Finding
 from components.evaluator.metrics import Measurements, SliceReport
+from components.evaluator.thresholds import FINITE_LOSS
 from components.evaluator.validation import BASELINE_USED, Verdict, is_gated
 
 METRICS_FILE = "metrics.json"
 VERDICT_FILE = "verdict.json"
+WORST_FILE = "worst.json"
+SAMPLES_FILE = "samples.json"
 
 
 def write_json(
@@ -39,6 +61,29 @@ def write_json(
     _write(os.path.join(output, VERDICT_FILE), verdict_as_dict(verdict))
 
 
+def write_tables(
+    output: str,
+    tables: Mapping[str, Sequence[Mapping[str, Any]]],
+    samples: Sequence[Mapping[str, Any]],
+    min_tokens: int,
+) -> None:
+    """Write `worst.json` and `samples.json` into the folder `output`."""
+    worst = {
+        "min_tokens": min_tokens,
+        "examples": tables.get(ranking.BY_LOSS, []),
+        "examples_by_sum": tables.get(ranking.BY_LOSS_SUM, []),
+        "tokens": tables.get(ranking.TOKENS, []),
+    }
+    _write(os.path.join(output, WORST_FILE), worst)
+    _write(os.path.join(output, SAMPLES_FILE), {"samples": list(samples)})
+
+
+def write_of_task(output: str, tables: Mapping[str, Any]) -> None:
+    """Write `decoded.json` or `tags.json`, what the task has, into the folder `output`."""
+    for name, table in tables.items():
+        _write(os.path.join(output, f"{name}.json"), table)
+
+
 def verdict_as_dict(verdict: Verdict) -> dict[str, object]:
     """Return the verdict as it is written to `verdict.json`."""
     return {
@@ -48,6 +93,26 @@ def verdict_as_dict(verdict: Verdict) -> dict[str, object]:
         "baseline": verdict.baseline.status == BASELINE_USED,
         "baseline_status": verdict.baseline.status,
         "baseline_problem": verdict.baseline.problem,
+        "verdict": verdict.outcome.value,
+        "findings": [_finding(finding) for finding in verdict.findings],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, object]:
+    numbers = {
+        "value": finding.value,
+        "low": finding.low,
+        "high": finding.high,
+        "bound": finding.threshold.bound,
+    }
+    return {
+        "slice": finding.key.label,
+        "metric": finding.threshold.metric,
+        "kind": "finite" if finding.threshold == FINITE_LOSS else finding.threshold.kind,
+        **{name: number if math.isfinite(number) else None for name, number in numbers.items()},
+        "passed": finding.passed,
+        "verdict": finding.outcome.value,
+        "text": finding.text,
     }
 
 

@@ -2,7 +2,8 @@
 
 Everything starts from one array of sums per slice, float64 [G, C]: G jackknife buckets (an example
 goes to the bucket of its hash, so the same one in every run and for both models), C sums as named
-in `SUMS`. A metric is a ratio of two sums, divided once.
+in `SUMS`. A metric is a function of the sums of all buckets: a ratio of two, divided once, or the
+calibration error.
 
 The interval is θ ± t(1-α/2, R-1)·√v with v = (R-1)/R · Σ_r (θ_(r) - θ)², where θ_(r) leaves out
 bucket r and R counts the buckets that hold weight: the delete-a-group jackknife (Kott, "The
@@ -14,12 +15,14 @@ in every run and centres on the resamples' mean; this one gives the same interva
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeAlias
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from components.evaluator import calibration
+from components.evaluator.exact import Array
 from components.evaluator.slicing import OVERALL, SliceKey
 from components.weighted_mean import WeightedMean
 
@@ -28,13 +31,16 @@ PERPLEXITY = "perplexity"
 TOKEN_ACCURACY = "token_accuracy"
 SEQUENCE_ACCURACY = "sequence_accuracy"
 BITS_PER_BYTE = "bits_per_byte"
+LOSS_PER_WORD = "loss_per_word"
+CALIBRATION = "calibration"
 TOKEN_COUNT = "token_count"
 TOKEN_WEIGHT = "token_weight"
 EXAMPLE_COUNT = "example_count"
 ZERO_WEIGHT_EXAMPLES = "zero_weight_examples"
 
 BUCKETS = 20
-# What is read from the model; the rest of SUMS is derived from these, see `sums_of_examples`.
+# What is known of an example, see `positions.scores_of`; the rest of SUMS is derived from these in
+# `sums_of_examples`. `lacks_...` is 1 where the model's `score` does not say.
 SCORES = (
     "loss_sum",
     "weight_sum",
@@ -42,45 +48,109 @@ SCORES = (
     "correct_sum",
     "sequence_correct",
     "target_bytes",
+    "target_words",
+    "unknown_bytes",
+    "lacks_words",
+    "lacks_unknown_bytes",
+    "lacks_positions",
+    *calibration.COLUMNS,
 )
-SUMS = (*SCORES, "examples", "weighted_examples", "reweighted_examples", "non_finite_examples")
+_COUNTED = ("examples", "weighted_examples", "reweighted_examples", "non_finite_examples")
+SUMS = (*SCORES, "bits_sum", *_COUNTED)
+_PLACES = {name: place for place, name in enumerate(SUMS)}
+_CALIBRATION = [_PLACES[name] for name in calibration.COLUMNS]
 # float32 sums of weights that are all 1 are exact below 2^24 tokens; this leaves room.
 _UNIT_WEIGHT_TOLERANCE = 1e-6
 
-Array: TypeAlias = npt.NDArray[np.float64]
+
+class Formula(Protocol):
+    """A metric as a function of sums.
+
+    `denominator` is the sum without which there is no metric, `empty` what to say where it is 0,
+    `upper` the largest value; `refusals`: (a sum, why there is no metric where it is not 0).
+    """
+
+    @property
+    def denominator(self) -> str: ...
+    @property
+    def empty(self) -> str: ...
+    @property
+    def upper(self) -> float: ...
+    @property
+    def refusals(self) -> tuple[tuple[str, str], ...]: ...
+
+    def of(self, sums: Array) -> Array:
+        """The metric [...] from sums [..., C]; NaN where the denominator is 0."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Ratio:
-    """transform(Σ numerator / Σ denominator), and what to say when the denominator is 0.
-
-    `unit_weights`: it means something only where every token that counts has weight 1.
-    """
+    """transform(Σ numerator / Σ denominator); the rest as `Formula` says."""
 
     numerator: str
     denominator: str
     empty: str
     transform: Callable[[Array], Array] = lambda ratio: ratio
     upper: float = math.inf
-    unit_weights: bool = False
+    refusals: tuple[tuple[str, str], ...] = ()
+
+    def of(self, sums: Array) -> Array:
+        numerator, denominator = (sums[..., _PLACES[n]] for n in (self.numerator, self.denominator))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.transform(WeightedMean(numerator, denominator).result())
+
+
+@dataclasses.dataclass(frozen=True)
+class CalibrationError:
+    """`calibration.error`; the rest as `Formula` says."""
+
+    denominator: str
+    empty: str
+    upper: float = 1.0
+    refusals: tuple[tuple[str, str], ...] = ()
+
+    def of(self, sums: Array) -> Array:
+        return calibration.error(sums[..., _CALIBRATION])
 
 
 _NO_WEIGHT = "no token has weight > 0"
+# The loss is weighted; bytes and words are not.
+_WEIGHTS = ("reweighted_examples", "weights are not all 1")
+_EARLIER = "the model's score does not give {}: an earlier version exported it"
 RATIOS: dict[str, Ratio] = {
     MASKED_TOKEN_LOSS: Ratio("loss_sum", "weight_sum", _NO_WEIGHT),
     PERPLEXITY: Ratio("loss_sum", "weight_sum", _NO_WEIGHT, transform=np.exp),
     TOKEN_ACCURACY: Ratio("correct_sum", "weight_sum", _NO_WEIGHT, upper=1.0),
     SEQUENCE_ACCURACY: Ratio("sequence_correct", "weighted_examples", _NO_WEIGHT, upper=1.0),
-    # The loss is weighted, the bytes are not.
     BITS_PER_BYTE: Ratio(
-        "loss_sum",
+        "bits_sum",
         "target_bytes",
         "no target bytes",
-        transform=lambda nats: nats / math.log(2),
-        unit_weights=True,
+        refusals=(_WEIGHTS, ("lacks_unknown_bytes", _EARLIER.format("unknown_bytes"))),
+    ),
+    LOSS_PER_WORD: Ratio(
+        "loss_sum",
+        "target_words",
+        "no target words",
+        refusals=(_WEIGHTS, ("lacks_words", _EARLIER.format("target_words"))),
     ),
 }
-METRICS = (*RATIOS, TOKEN_COUNT, TOKEN_WEIGHT, EXAMPLE_COUNT, ZERO_WEIGHT_EXAMPLES)
+FORMULAS: dict[str, Formula] = {
+    **RATIOS,
+    CALIBRATION: CalibrationError(
+        "weight_sum",
+        _NO_WEIGHT,
+        refusals=(("lacks_positions", _EARLIER.format("position_confidence")),),
+    ),
+}
+METRICS = (*FORMULAS, TOKEN_COUNT, TOKEN_WEIGHT, EXAMPLE_COUNT, ZERO_WEIGHT_EXAMPLES)
+# Of all examples only, see `extras`: of seq2seq, and of tagging.
+BLEU, CHRF, EXACT_MATCH = "bleu", "chrf", "exact_match"
+TAG_MACRO_F1, SPAN_F1 = "tag_macro_f1", "span_f1"
+EXTRAS = (BLEU, CHRF, EXACT_MATCH, TAG_MACRO_F1, SPAN_F1)
+# What has no meaning on some of an example's tokens.
+_OF_EXAMPLES = (SEQUENCE_ACCURACY, BITS_PER_BYTE, LOSS_PER_WORD, ZERO_WEIGHT_EXAMPLES)
+_NOT_OF_TOKENS = "of whole examples only"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,26 +192,29 @@ def sums_of_examples(scores: Array) -> Array:
     finite = np.isfinite(scores).all(axis=1)
     reweighted = ~np.isclose(weights, tokens, rtol=_UNIT_WEIGHT_TOLERANCE, atol=0)
     counted = np.where((weighted | ~finite)[:, None], scores, 0.0)
-    counts = np.stack([np.ones(len(scores)), weighted, reweighted & finite, ~finite], axis=1)
-    return np.concatenate([counted, counts.astype(np.float64)], axis=1)
+    losses, unknown = (counted[:, SCORES.index(name)] for name in ("loss_sum", "unknown_bytes"))
+    # A model that does not know a word has not said which one it is: that takes the word's bytes.
+    bits = losses / math.log(2) + 8 * unknown
+    counts = [np.ones(len(scores)), weighted, reweighted & finite, ~finite]
+    return np.concatenate([counted, np.stack([bits, *counts], axis=1, dtype=np.float64)], axis=1)
 
 
 def measure(sums: Array, *, confidence: float) -> dict[str, Measurement]:
     """Return all `METRICS` of one model on one slice from its sums [G, C]."""
-    measurements = {name: _measurement(ratio, sums, confidence) for name, ratio in RATIOS.items()}
+    measurements = {name: _measurement(each, sums, confidence) for name, each in FORMULAS.items()}
     return measurements | {name: Measurement(value) for name, value in _counts(sums).items()}
 
 
 def compare(candidate: Array, baseline: Array, *, confidence: float) -> dict[str, Measurement]:
     """Return candidate - baseline for all `METRICS`, with paired intervals; sums are [G, C]."""
     differences = {}
-    for name, ratio in RATIOS.items():
-        groups = _groups(ratio, candidate) | _groups(ratio, baseline)
-        ours, ours_without = _estimates(ratio, candidate, groups)
-        theirs, theirs_without = _estimates(ratio, baseline, groups)
-        absent = _absence(ours, ratio, candidate) or _absence(theirs, ratio, baseline)
+    for name, formula in FORMULAS.items():
+        groups = _groups(formula, candidate) | _groups(formula, baseline)
+        ours, ours_without = _estimates(formula, candidate, groups)
+        theirs, theirs_without = _estimates(formula, baseline, groups)
+        absent = _absence(ours, formula, candidate) or _absence(theirs, formula, baseline)
         value = _or_nan(ours - theirs, absent)
-        low, high = _interval(value, ours_without - theirs_without, confidence)
+        low, high = interval(value, ours_without - theirs_without, confidence)
         differences[name] = Measurement(value, low, high, absent)
     theirs_counts = _counts(baseline)
     counts = {n: Measurement(value - theirs_counts[n]) for n, value in _counts(candidate).items()}
@@ -149,14 +222,40 @@ def compare(candidate: Array, baseline: Array, *, confidence: float) -> dict[str
 
 
 def report(
-    key: SliceKey, candidate: Array, baseline: Array | None, *, confidence: float
+    key: SliceKey,
+    candidate: Array,
+    baseline: Array | None,
+    *,
+    confidence: float,
+    no_baseline: str = "",
 ) -> SliceReport:
-    """Return the report on one slice from the models' sums, [G, C] each."""
-    ours = measure(candidate, confidence=confidence)
+    """Return the report on one slice.
+
+    Args:
+      key: which.
+      candidate, baseline: the models' sums, [G, C] each.
+      confidence: level of the intervals.
+      no_baseline: why this slice has none though others do.
+    """
+    ours = _meaningful(key, measure(candidate, confidence=confidence))
+    if no_baseline:
+        nothing = {name: Measurement(math.nan, absent=no_baseline) for name in METRICS}
+        return SliceReport(key, ours, nothing, nothing)
     if baseline is None:
         return SliceReport(key, ours)
-    theirs = measure(baseline, confidence=confidence)
-    return SliceReport(key, ours, theirs, compare(candidate, baseline, confidence=confidence))
+    theirs = _meaningful(key, measure(baseline, confidence=confidence))
+    diff = _meaningful(key, compare(candidate, baseline, confidence=confidence))
+    return SliceReport(key, ours, theirs, diff)
+
+
+def has_meaning(metric: str, key: SliceKey) -> bool:
+    """Return whether there can be such a metric of such a slice."""
+    return not (key.is_of_tokens and metric in _OF_EXAMPLES)
+
+
+def _meaningful(key: SliceKey, measured: Measurements) -> Measurements:
+    nothing = Measurement(math.nan, absent=_NOT_OF_TOKENS)
+    return {name: m if has_meaning(name, key) else nothing for name, m in measured.items()}
 
 
 def overall(reports: Iterable[SliceReport]) -> SliceReport:
@@ -165,35 +264,33 @@ def overall(reports: Iterable[SliceReport]) -> SliceReport:
 
 
 def column(sums: Array, name: str) -> Array:
-    """Return one of the `SUMS`, [G]."""
-    return sums[:, SUMS.index(name)]
+    """Return one of the `SUMS`, [...], from sums [..., C]."""
+    return sums[..., _PLACES[name]]
 
 
-def _groups(ratio: Ratio, sums: Array) -> npt.NDArray[np.bool_]:
+def _groups(formula: Formula, sums: Array) -> npt.NDArray[np.bool_]:
     """Return which buckets hold weight, [G]."""
-    return column(sums, ratio.denominator) != 0
+    return column(sums, formula.denominator) != 0
 
 
-def _estimates(ratio: Ratio, sums: Array, groups: npt.NDArray[np.bool_]) -> tuple[float, Array]:
+def _estimates(formula: Formula, sums: Array, groups: npt.NDArray[np.bool_]) -> tuple[float, Array]:
     """Return the metric and, per bucket chosen by `groups` [G], the metric without it, [R]."""
-    mean = WeightedMean(column(sums, ratio.numerator), column(sums, ratio.denominator))
     # A matrix of ones and zeros rather than `total - bucket`: what is left of nothing is exactly 0.
     others = (1.0 - np.eye(len(sums)))[groups]
-    with np.errstate(over="ignore", invalid="ignore"):
-        whole = WeightedMean(np.sum(mean.total), np.sum(mean.weight)).result()
-        without = WeightedMean(others @ mean.total, others @ mean.weight).result()
-        return float(ratio.transform(whole)), ratio.transform(without)
+    with np.errstate(invalid="ignore"):
+        return float(formula.of(sums.sum(axis=0))), formula.of(others @ sums)
 
 
-def _measurement(ratio: Ratio, sums: Array, confidence: float) -> Measurement:
-    value, without = _estimates(ratio, sums, _groups(ratio, sums))
-    absent = _absence(value, ratio, sums)
+def _measurement(formula: Formula, sums: Array, confidence: float) -> Measurement:
+    value, without = _estimates(formula, sums, _groups(formula, sums))
+    absent = _absence(value, formula, sums)
     value = _or_nan(value, absent)
-    low, high = _interval(value, without, confidence)
-    return Measurement(value, max(low, 0.0), min(high, ratio.upper), absent)
+    low, high = interval(value, without, confidence)
+    return Measurement(value, max(low, 0.0), min(high, formula.upper), absent)
 
 
-def _interval(value: float, without: Array, confidence: float) -> tuple[float, float]:
+def interval(value: float, without: Array, confidence: float) -> tuple[float, float]:
+    """Return the jackknife interval of a value from those without one of R buckets each, [R]."""
     groups = len(without)
     if groups < 2 or not np.isfinite(without).all() or not math.isfinite(value):
         return math.nan, math.nan
@@ -202,14 +299,17 @@ def _interval(value: float, without: Array, confidence: float) -> tuple[float, f
     return value - half, value + half
 
 
-def _absence(value: float, ratio: Ratio, sums: Array) -> str:
-    if ratio.unit_weights and column(sums, "reweighted_examples").any():
-        return "weights are not all 1"
+def _absence(value: float, formula: Formula, sums: Array) -> str:
+    for name, reason in formula.refusals:
+        if column(sums, name).any():
+            return reason
     if math.isfinite(value):
         return ""
     if non_finite := int(column(sums, "non_finite_examples").sum()):
         return f"{non_finite} example(s) have a non-finite score"
-    return ratio.empty if column(sums, ratio.denominator).sum() == 0 else "too large for a float64"
+    return (
+        formula.empty if column(sums, formula.denominator).sum() == 0 else "too large for a float64"
+    )
 
 
 def _or_nan(value: float, absent: str) -> float:

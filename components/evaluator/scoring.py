@@ -1,21 +1,43 @@
 """The `score` signature of a SavedModel: checked without loading the model, then called.
 
 In:  `examples`, string [B], serialized raw tf.Examples.
-Out: the sums named in `metrics.SCORES`, numeric, [B]. Other outputs are not computed.
+Out: `REQUIRED`, numeric, [B]. `OPTIONAL` [B] and `BY_POSITION` [B, T] are read where they are there:
+models of earlier versions lack some. Other outputs are not computed.
 """
 
+import json
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from components import saved_model
-from components.evaluator.metrics import SCORES, Array
+from components.evaluator.positions import Positions, Scores
 
 SIGNATURE = "score"
 INPUT = "examples"
+REQUIRED = (
+    "loss_sum",
+    "weight_sum",
+    "token_count",
+    "correct_sum",
+    "sequence_correct",
+    "target_bytes",
+)
+OPTIONAL = ("target_words", "unknown_bytes")
+BY_POSITION = (
+    "position_loss",
+    "position_weight",
+    "position_correct",
+    "position_confidence",
+    "target_ids",
+    "position_region",
+)
+PREDICTED = "predicted_ids"  # [B, T], read where it is asked for and there
 
 
 class ModelError(RuntimeError):
@@ -27,8 +49,20 @@ def one_line(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
-def check_signature(path: str) -> None:
+def facts(path: str) -> dict[str, Any]:
+    """What an exported model says of itself; {} of one that does not."""
+    where = os.path.join(path, saved_model.FACTS)
+    if not tf.io.gfile.exists(where):
+        return {}
+    with tf.io.gfile.GFile(where) as file:
+        found: dict[str, Any] = json.loads(file.read())
+    return found
+
+
+def check_signature(path: str, outputs: Sequence[str] = ()) -> None:
     """Check that the SavedModel has a `score` signature with the inputs and outputs it must have.
+
+    `outputs` are some that it must have besides `REQUIRED`.
 
     Raises:
       ModelError: what is missing, what is there.
@@ -51,15 +85,17 @@ def check_signature(path: str) -> None:
     if inputs != {INPUT: tf.string.as_datatype_enum}:
         described = {name: tf.dtypes.as_dtype(dtype).name for name, dtype in inputs.items()}
         raise ModelError(f"{path}: {SIGNATURE} takes {described}, expected {{{INPUT!r}: 'string'}}")
-    if missing := [name for name in SCORES if name not in signatures[SIGNATURE].outputs]:
+    if missing := [
+        name for name in (*REQUIRED, *outputs) if name not in signatures[SIGNATURE].outputs
+    ]:
         raise ModelError(f"{path}: {SIGNATURE} lacks the output(s) {', '.join(missing)}")
 
 
 class Scorer:
-    """A loaded model that turns serialized raw examples into `SCORES`."""
+    """A loaded model that turns serialized raw examples into `Scores`."""
 
-    def __init__(self, path: str) -> None:
-        """Load the model.
+    def __init__(self, path: str, *, predicted: bool = False) -> None:
+        """Load the model; `predicted`: also read the ids that it finds likeliest.
 
         Raises:
           ModelError: it does not load.
@@ -70,28 +106,59 @@ class Scorer:
         except Exception as error:
             raise ModelError(f"{path}: does not load ({one_line(error)})") from error
         score = self._model.signatures[SIGNATURE]
+        there = score.structured_outputs.keys()
+        self._sums = [*REQUIRED, *(name for name in OPTIONAL if name in there)]
+        self._by_position: tuple[str, ...] = BY_POSITION if set(BY_POSITION) <= there else ()
+        if self._by_position and predicted and PREDICTED in there:
+            self._by_position = (*BY_POSITION, PREDICTED)
 
         # Only these outputs leave the graph, so TensorFlow prunes what the others alone need.
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
-        def scores(examples: tf.Tensor) -> tf.Tensor:
+        def scores(examples: tf.Tensor) -> dict[str, tf.Tensor]:
             outputs = score(examples=examples)
-            return tf.stack([tf.cast(outputs[name], tf.float64) for name in SCORES], axis=-1)
+            found = {name: tf.cast(outputs[name], tf.float64) for name in self._sums}
+            return found | {name: outputs[name] for name in self._by_position}
 
         self._scores = scores.get_concrete_function()
 
-    def __call__(self, serialized: Sequence[bytes]) -> Array:
-        """Return `SCORES` of B serialized raw examples, float64 [B, len(SCORES)].
+    def __call__(self, serialized: Sequence[bytes]) -> Scores:
+        """Return the scores of B serialized raw examples.
 
         Raises:
           ModelError: the model refuses the examples or gives another shape.
         """
         try:
-            scores = self._scores(tf.constant(serialized, tf.string)).numpy()
+            found = self._scores(tf.constant(serialized, tf.string))
+            values = {name: value.numpy() for name, value in found.items()}
         except Exception as error:
             raise ModelError(f"{self._path}: {SIGNATURE} failed ({one_line(error)})") from error
-        if scores.shape != (len(serialized), len(SCORES)):
-            raise ModelError(
-                f"{self._path}: {SIGNATURE} gave outputs of shape {list(scores.shape[:-1])}, "
-                f"expected [{len(serialized)}]"
-            )
-        return np.asarray(scores, np.float64)
+        rows = len(serialized)
+        for name in self._sums:
+            if values[name].shape != (rows,):
+                self._refuse(name, values[name], f"[{rows}]")
+        if not self._by_position:
+            return Scores(values)
+        length = values["target_ids"].shape[-1]
+        for name in self._by_position:
+            if values[name].shape != (rows, length):
+                self._refuse(name, values[name], f"[{rows}, {length}]")
+        loss, weight, correct, confidence, ids, region = map(values.pop, BY_POSITION)
+        predicted = values.pop(PREDICTED, None)
+        return Scores(
+            values,
+            Positions(
+                loss.astype(np.float64),
+                weight.astype(np.float64),
+                correct.astype(np.float64),
+                confidence.astype(np.float64),
+                ids.astype(np.int64),
+                region.astype(np.int64),
+                None if predicted is None else predicted.astype(np.int64),
+            ),
+        )
+
+    def _refuse(self, name: str, value: npt.NDArray[Any], expected: str) -> None:
+        shape = list(value.shape)
+        raise ModelError(
+            f"{self._path}: {SIGNATURE} gave {name} of shape {shape}, expected {expected}"
+        )

@@ -2,18 +2,27 @@
 
 from tfx.types import component_spec, standard_artifacts
 
+from components.artifacts import IngestReport, Vocabulary
+
 EXAMPLES = "examples"
 MODEL = "model"
 BASELINE_MODEL = "baseline_model"
+VOCABULARY = "vocabulary"
+INGEST_REPORT = "ingest_report"
 EVALUATION = "evaluation"
 BLESSING = "blessing"
 
 EXAMPLE_SPLITS = "example_splits"
 SLICES = "slices"
 THRESHOLDS = "thresholds"
+BLESSING_RULE = "blessing_rule"
 BATCH_SIZE = "batch_size"
 CONFIDENCE = "confidence"
 MIN_TOKENS = "min_tokens"
+WORST = "worst"
+WORST_MIN_TOKENS = "worst_min_tokens"
+SAMPLES = "samples"
+DECODE_EXAMPLES = "decode_examples"
 CODE_HASH = "code_hash"
 
 
@@ -24,9 +33,14 @@ class SequenceEvaluatorSpec(component_spec.ComponentSpec):
         EXAMPLE_SPLITS: component_spec.ExecutionParameter(type=str),
         SLICES: component_spec.ExecutionParameter(type=str),
         THRESHOLDS: component_spec.ExecutionParameter(type=str),
+        BLESSING_RULE: component_spec.ExecutionParameter(type=str),
         BATCH_SIZE: component_spec.ExecutionParameter(type=int),
         CONFIDENCE: component_spec.ExecutionParameter(type=float),
         MIN_TOKENS: component_spec.ExecutionParameter(type=int),
+        WORST: component_spec.ExecutionParameter(type=int),
+        WORST_MIN_TOKENS: component_spec.ExecutionParameter(type=int),
+        SAMPLES: component_spec.ExecutionParameter(type=int),
+        DECODE_EXAMPLES: component_spec.ExecutionParameter(type=int),
         CODE_HASH: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
@@ -36,6 +50,8 @@ class SequenceEvaluatorSpec(component_spec.ComponentSpec):
         BASELINE_MODEL: component_spec.ChannelParameter(
             type=standard_artifacts.Model, optional=True
         ),
+        VOCABULARY: component_spec.ChannelParameter(type=Vocabulary, optional=True),
+        INGEST_REPORT: component_spec.ChannelParameter(type=IngestReport, optional=True),
     }
     OUTPUTS = {
         EVALUATION: component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),

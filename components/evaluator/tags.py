@@ -6,37 +6,65 @@ with what is before it begins a span of its own. A span counts once, whatever th
 positions have some.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-Array: TypeAlias = npt.NDArray[np.float64]
+from components.evaluator.exact import Array, Ints
+from components.evaluator.positions import Positions
+
+CLASS, SPAN = "tokens", "spans"
+Counts: TypeAlias = dict[tuple[str, str], Array]
 # Of a class or a span type: weight in both, in the prediction, in the targets.
 COUNTS = ("right", "predicted", "actual")
 Span = tuple[str, int, int]  # type, first position, the one after the last
 
 
-def class_counts(
-    target_ids: npt.NDArray[np.int64],
-    predicted_ids: npt.NDArray[np.int64],
-    weights: Array,
-    size: int,
-) -> Array:
-    """`COUNTS` by class, [size, 3], of positions of one shape, e.g. [B, T].
+def counts(found: Positions, buckets: Ints, texts: Sequence[str], size: int) -> Counts:
+    """`COUNTS` of B examples by kind and name, [size, 3] each: a row for each bucket.
 
-    A position of weight 0 counts for nothing, whatever its ids.
+    Args:
+      found: with the ids that the model predicted; without, there is nothing to count.
+      buckets: [B], below `size`.
+      texts: by id. Where they mark spans, these are counted too.
+      size: number of buckets.
     """
-    counted = weights > 0
-    targets, predicted, given = (each[counted] for each in (target_ids, predicted_ids, weights))
-    right = targets == predicted
+    if found.predicted is None:
+        return {}
+    # A baseline may know tags that the candidate does not.
+    targets, predicted = (np.minimum(ids, len(texts) - 1) for ids in (found.ids, found.predicted))
+    classes = class_counts(found, targets, predicted, buckets, (size, len(texts)))
+    there = np.flatnonzero(classes.any(axis=(0, 2))).tolist()
+    by_name = {(CLASS, texts[number]): classes[:, number] for number in there}
+    if is_bio([text for text in texts if not text.startswith("<")]):
+        names = np.asarray(texts, object)
+        for row, bucket in enumerate(buckets.tolist()):
+            real = found.region[row] != 0
+            sides = names[targets[row, real]], names[predicted[row, real]]
+            for kind, added in span_counts(*sides, found.weight[row, real]).items():
+                by_name.setdefault((SPAN, kind), np.zeros((size, len(COUNTS))))[bucket] += added
+    return by_name
+
+
+def class_counts(
+    found: Positions, targets: Ints, predicted: Ints, buckets: Ints, shape: tuple[int, int]
+) -> Array:
+    """`COUNTS` by bucket and class, [*shape, 3], of ids [B, T] below the number of classes.
+
+    A position of weight 0 counts for nothing, whatever its ids; an unknown tag is never right.
+    """
+    counted = found.weight > 0
+    weights, right = found.weight[counted], found.correct[counted] > 0
+    place = np.broadcast_to(buckets[:, None], targets.shape)[counted] * shape[1]
+    actual, guessed = place + targets[counted], place + predicted[counted]
     columns = [
-        np.bincount(targets[right], given[right], minlength=size),
-        np.bincount(predicted, given, minlength=size),
-        np.bincount(targets, given, minlength=size),
+        np.bincount(actual[right], weights[right], minlength=math.prod(shape)),
+        np.bincount(guessed, weights, minlength=math.prod(shape)),
+        np.bincount(actual, weights, minlength=math.prod(shape)),
     ]
-    return np.stack(columns, axis=1)
+    return np.stack(columns, axis=1).reshape(*shape, len(COUNTS))
 
 
 def is_bio(tags: Sequence[str]) -> bool:
@@ -58,7 +86,7 @@ def spans(tags: Sequence[str]) -> Iterator[Span]:
 
 
 def span_counts(
-    targets: Sequence[str], predicted: Sequence[str], weights: Sequence[float]
+    targets: Sequence[str], predicted: Sequence[str], weights: Sequence[float] | Array
 ) -> dict[str, Array]:
     """`COUNTS` by type, [3], of one sequence."""
 
@@ -73,32 +101,41 @@ def span_counts(
     return found
 
 
-def table(counts: Mapping[str, Array]) -> dict[str, dict[str, float]]:
-    """name -> precision, recall, f1, actual; of those that were predicted or there.
-
-    What has no denominator is 0, as conlleval has it.
-    """
-    return {name: measures(found) for name, found in sorted(counts.items()) if found.any()}
+def f1(counts: Array) -> Array:
+    """From `COUNTS` [..., 3]; 0 where there is nothing, as conlleval has it."""
+    both = counts[..., 1] + counts[..., 2]
+    return np.divide(2 * counts[..., 0], both, out=np.zeros_like(both), where=both > 0)
 
 
-def micro(counts: Mapping[str, Array]) -> dict[str, float]:
-    """Of all classes together."""
-    return measures(np.sum(list(counts.values()), axis=0) if counts else np.zeros(len(COUNTS)))
+def macro_f1(counts: Array) -> Array:
+    """Mean F1 of the classes that are in the targets: [..., N, 3] -> [...]; NaN without one."""
+    there = counts[..., 2] > 0
+    classes = there.sum(axis=-1)
+    total = np.where(there, f1(counts), 0.0).sum(axis=-1)
+    return np.divide(total, classes, out=np.full(total.shape, np.nan), where=classes > 0)
 
 
-def macro_f1(counts: Mapping[str, Array]) -> float:
-    """Mean F1 of the classes that are in the targets; 0 without one."""
-    there = [measures(found)["f1"] for found in counts.values() if found[2] > 0]
-    return float(np.mean(there)) if there else 0.0
-
-
-def measures(counts: Array) -> dict[str, float]:
-    """Of `COUNTS` [3]."""
-    right, predicted, actual = (float(each) for each in counts)
-    both = predicted + actual
+def scores(counts: Mapping[str, Array]) -> dict[str, Any] | None:
+    """As `tags.json` has it, from `COUNTS` [3] by name: each, all together, and the mean F1."""
+    if not counts:
+        return None
+    stacked = np.stack(list(counts.values()))
+    mean = float(macro_f1(stacked))
     return {
-        "precision": right / predicted if predicted else 0.0,
-        "recall": right / actual if actual else 0.0,
-        "f1": 2 * right / both if both else 0.0,
+        "tags": [{"tag": name} | _measures(found) for name, found in counts.items()],
+        "micro": _measures(stacked.sum(axis=0)),
+        "macro_f1": mean if math.isfinite(mean) else None,
+    }
+
+
+def _measures(counts: Array) -> dict[str, float | None]:
+    """Precision and recall are None where there is nothing to divide by."""
+    right, predicted, actual = counts.tolist()
+    return {
+        "precision": right / predicted if predicted else None,
+        "recall": right / actual if actual else None,
+        "f1": float(f1(counts)),
+        "right": right,
+        "predicted": predicted,
         "actual": actual,
     }

@@ -19,18 +19,12 @@ from tensorflow_model_analysis.proto import (  # isort: skip
     validation_result_pb2,
 )
 
+from components.evaluator.findings import Finding
 from components.evaluator.metrics import Measurement, Measurements, SliceReport
 from components.evaluator.scoring import SIGNATURE
-from components.evaluator.slicing import SliceKey
-from components.evaluator.validation import (
-    BASELINE_NONE,
-    FINITE_LOSS,
-    MAX_DECREASE,
-    MIN,
-    Finding,
-    Threshold,
-    Verdict,
-)
+from components.evaluator.slicing import OVERALL, SliceKey
+from components.evaluator.thresholds import FINITE_LOSS, MAX_DECREASE, MIN, Threshold
+from components.evaluator.validation import BASELINE_NONE, Verdict
 
 CANDIDATE, BASELINE = "candidate", "baseline"
 
@@ -137,7 +131,8 @@ def _eval_config(
 
 def _slicing_specs(threshold: Threshold, columns: Sequence[str]) -> list[tfma.SlicingSpec]:
     judged = columns if threshold.every_slice else ()
-    return [tfma.SlicingSpec(), *(tfma.SlicingSpec(feature_keys=[column]) for column in judged)]
+    whole = [tfma.SlicingSpec()] if threshold.judges(OVERALL) else []
+    return [*whole, *(tfma.SlicingSpec(feature_keys=[column]) for column in judged)]
 
 
 def _threshold(threshold: Threshold) -> tfma.MetricThreshold:
@@ -161,12 +156,11 @@ def _validation(
             failures=[_failure(f, candidate) for f in verdict.failures if f.key == key],
         )
     # TFMA calls a slice of the configuration missing, and the model bad, unless it is listed here.
-    judged = {finding.key for finding in verdict.findings}
     listed = ["", *(columns if any(t.every_slice for t in thresholds) else ())]
     for column in listed:
         result.validation_details.slicing_details.add(
             slicing_spec=tfma.SlicingSpec(feature_keys=[column] if column else []),
-            num_matching_slices=sum(key.column == column for key in judged),
+            num_matching_slices=sum(key.column == column for key in verdict.judged),
         )
     return result
 

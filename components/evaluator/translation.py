@@ -15,9 +15,10 @@ import numpy.typing as npt
 from sacrebleu.metrics import BLEU as _Bleu
 from sacrebleu.metrics import CHRF as _Chrf
 
+from components.evaluator.metrics import BLEU, CHRF, EXACT_MATCH
+
 Array: TypeAlias = npt.NDArray[np.float64]
 
-BLEU, CHRF, EXACT_MATCH = "bleu", "chrf", "exact_match"
 METRICS = (BLEU, CHRF, EXACT_MATCH)
 _BLEU_SUMS, _CHRF_SUMS = 10, 18
 SUMS = _BLEU_SUMS + _CHRF_SUMS + 2

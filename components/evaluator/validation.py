@@ -1,86 +1,67 @@
-"""From reports and thresholds to a verdict. Pure, and there is always a verdict, with reasons.
+"""From reports, the rule and thresholds to a verdict. Pure, and there is always one, with reasons.
 
-Two gates are always there: every score of the candidate is finite, and some token has weight. The
-thresholds come on top. TFX's Evaluator writes no blessing at all when no threshold applies; then
-nothing is ever pushed and no baseline is ever found.
+Two gates are always there: every score of the candidate is finite, and some token has weight. A third
+is there where no threshold limits a value: the loss is below that of guessing. The comparison with
+the last blessed model (`blessing`) and the thresholds come on top. TFX's Evaluator writes no blessing
+at all when no threshold applies; then nothing is ever pushed and no baseline is ever found.
 
-A threshold on the change fails closed: where there is a last blessed model that cannot be compared
-with, the candidate is not blessed. Only where nothing was ever blessed is the threshold left out.
+What looks at the change fails closed: where there is a last blessed model that cannot be compared
+with, the candidate is not blessed. Only where nothing was ever blessed is the comparison left out.
 """
 
 import dataclasses
-import json
 import math
 from collections.abc import Iterator, Sequence
 
-from components.errors import InputError
+from components.evaluator.blessing import Blessing, compared_metric
+from components.evaluator.comparability import Comparability
+from components.evaluator.findings import (
+    Finding,
+    Outcome,
+    check,
+    check_finite,
+    too_small,
+    without_value,
+)
 from components.evaluator.metrics import (
+    BITS_PER_BYTE,
     MASKED_TOKEN_LOSS,
-    METRICS,
     TOKEN_COUNT,
-    Measurement,
     SliceReport,
     overall,
 )
 from components.evaluator.slicing import OVERALL, SliceKey
+from components.evaluator.thresholds import FINITE_LOSS, MAX, Threshold
 
 BASELINE_USED = "used"
 BASELINE_NONE = "none"
 BASELINE_UNUSABLE = "unusable"
 
-_WAY_OUT = "remove the threshold for one run to accept this model without the comparison"
-
-EVERY_SLICE = "*"
-MIN, MAX = "min", "max"
-MAX_INCREASE, MAX_DECREASE = "max_increase", "max_decrease"
-_LIMITS = (MIN, MAX, MAX_INCREASE, MAX_DECREASE)
-
-
-@dataclasses.dataclass(frozen=True)
-class Threshold:
-    """One limit on one metric; `kind` is min, max, max_increase or max_decrease (vs. baseline)."""
-
-    metric: str
-    kind: str
-    limit: float
-    every_slice: bool = False
-
-    @property
-    def is_change(self) -> bool:
-        """Whether it limits candidate - baseline rather than the candidate's value."""
-        return self.kind in (MAX_INCREASE, MAX_DECREASE)
-
-    @property
-    def bound(self) -> float:
-        """The limit as a bound on the value, or on candidate - baseline."""
-        return -self.limit if self.kind == MAX_DECREASE else self.limit
-
-    def allows(self, value: float) -> bool:
-        """Whether the value (or difference) keeps to the limit; the limit itself does, NaN not."""
-        return value >= self.bound if self.kind in (MIN, MAX_DECREASE) else value <= self.bound
-
-
-# A finite loss is one that any number bounds: the gate that is always there.
-FINITE_LOSS = Threshold(MASKED_TOKEN_LOSS, MAX, math.inf)
+_WITHOUT = "to accept this model without the comparison"
+_DROP_THRESHOLD = f"remove the threshold for one run {_WITHOUT}"
+_DO_NOT_COMPARE = f"set eval.blessing.compare: false for one run {_WITHOUT}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Baseline:
-    """Whether there was a model to compare with; `problem` says why it is unusable."""
+    """Whether there was a model to compare with.
+
+    Attributes:
+      status: BASELINE_USED, BASELINE_NONE or BASELINE_UNUSABLE.
+      problem: why it is unusable.
+      other_words: how the words that it knows differ from the candidate's; empty if they do not.
+    """
 
     status: str = BASELINE_NONE
     problem: str = ""
+    other_words: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
-class Finding:
-    """One checked threshold on one slice."""
-
-    key: SliceKey
-    threshold: Threshold
-    value: float
-    passed: bool
-    text: str
+def compared(between: Comparability) -> Baseline:
+    """Return the baseline that has scored the examples, unusable if it has scored other text."""
+    if between.nothing:
+        return Baseline(BASELINE_UNUSABLE, between.nothing)
+    return Baseline(BASELINE_USED, other_words=between.other_words)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +72,7 @@ class Verdict:
     reasons: tuple[str, ...]
     notes: tuple[str, ...]
     baseline: Baseline
+    outcome: Outcome
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -98,54 +80,20 @@ class Verdict:
         """The checks that failed."""
         return tuple(finding for finding in self.findings if not finding.passed)
 
+    @property
+    def thresholds(self) -> tuple[Threshold, ...]:
+        """What was asked, of the rule and besides."""
+        asked = dict.fromkeys(finding.threshold for finding in self.findings)
+        return tuple(threshold for threshold in asked if threshold != FINITE_LOSS)
 
-def parse_thresholds(text: str) -> tuple[Threshold, ...]:
-    """Return the thresholds of a JSON list of objects, one Threshold per limit.
-
-    Raises:
-      InputError: one line per fault, all faults at once.
-    """
-    try:
-        items = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"thresholds: expected a JSON list, got {text!r} ({error})") from None
-    if not isinstance(items, list):
-        raise InputError(f"thresholds: expected a JSON list, got {text!r}")
-    if faults := [fault for index, item in enumerate(items) for fault in _faults(index, item)]:
-        raise InputError("\n".join(faults))
-    return tuple(
-        Threshold(item["metric"], kind, float(item[kind]), item.get("slice") == EVERY_SLICE)
-        for item in items
-        for kind in _LIMITS
-        if kind in item
-    )
-
-
-def _faults(index: int, item: object) -> Iterator[str]:
-    where = f"thresholds[{index}]"
-    if not isinstance(item, dict):
-        yield f"{where}: expected an object, got {item!r}"
-        return
-    if unknown := sorted(set(item) - {"metric", "slice", *_LIMITS}):
-        yield f"{where}: unknown key {unknown[0]!r}, expected metric, slice, {', '.join(_LIMITS)}"
-    if item.get("metric") not in METRICS:
-        yield f"{where}.metric: got {item.get('metric')!r}, expected one of {', '.join(METRICS)}"
-    if item.get("slice") not in (None, EVERY_SLICE):
-        yield f"{where}.slice: got {item['slice']!r}, expected '*' (every slice) or none (overall)"
-    limits = [kind for kind in _LIMITS if kind in item]
-    if not limits:
-        yield f"{where}: no limit, expected at least one of {', '.join(_LIMITS)}"
-    for kind in limits:
-        value = item[kind]
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not math.isfinite(value):
-            yield f"{where}.{kind}: got {value!r}, expected a finite number"
-        elif kind in (MAX_INCREASE, MAX_DECREASE) and value < 0:
-            yield f"{where}.{kind}: got {value!r}, expected a number >= 0"
+    @property
+    def judged(self) -> frozenset[SliceKey]:
+        """The slices on which something was checked."""
+        return frozenset(finding.key for finding in self.findings if finding.was_checked)
 
 
 def is_gated(report: SliceReport, min_tokens: int) -> bool:
-    """Return whether `slice: *` thresholds judge this slice: overall always, else by its tokens."""
+    """Return whether this slice has enough tokens to be judged; overall always is."""
     return report.key == OVERALL or report.candidate[TOKEN_COUNT].value >= max(min_tokens, 1)
 
 
@@ -153,101 +101,205 @@ def decide(
     reports: Sequence[SliceReport],
     thresholds: Sequence[Threshold],
     *,
+    blessing: Blessing,
     min_tokens: int,
     baseline: Baseline,
+    target_ids: int = 0,
     non_finite_key: str = "",
     notes: Sequence[str] = (),
 ) -> Verdict:
     """Return the verdict on the candidate.
 
     Args:
-      reports: the slices, overall among them.
-      thresholds: what to check; those on the change are skipped, and noted, only if there is no
-        baseline yet: one that cannot be used, or lacks the metric, fails them.
+      reports: the slices, overall among them, with intervals of `blessing.confidence`.
+      thresholds: what to check besides; those on the change are skipped, and noted, only if there
+        is no baseline yet: one that cannot be used, or lacks the metric, fails them.
+      blessing: how to compare with the baseline.
       min_tokens: smaller slices are reported, not judged.
       baseline: whether the reports hold one, and if not why.
+      target_ids: among so many the candidate chooses; 0 if that is not known. Where no threshold
+        limits a value, its loss has to be below that of guessing among them.
       non_finite_key: an example whose candidate score is not finite; empty if there is none.
       notes: notes to carry along.
     """
-    told = [*notes, *_baseline_notes(thresholds, baseline)]
-    findings = [_check_finite(overall(reports), non_finite_key)]
-    findings += _unusable_baseline(thresholds, baseline)
-    compared = baseline.status == BASELINE_USED
-    checked = [threshold for threshold in thresholds if compared or not threshold.is_change]
-    small = 0
-    for report in reports:
-        gated = is_gated(report, min_tokens)
-        small += not gated
-        findings += [
-            _check(report, threshold)
-            for threshold in checked
-            if gated and (threshold.every_slice or report.key == OVERALL)
-        ]
-    if small and any(threshold.every_slice for threshold in thresholds):
-        told.append(f"{small} slice(s) with fewer than {max(min_tokens, 1)} tokens: not judged")
-    failed = [finding.text for finding in findings if not finding.passed]
-    reasons = failed or [finding.text for finding in findings]
-    return Verdict(not failed, tuple(reasons), tuple(told), baseline, tuple(findings))
-
-
-def _check_finite(report: SliceReport, non_finite_key: str) -> Finding:
-    loss = report.candidate[MASKED_TOKEN_LOSS]
-    if non_finite_key:
-        # A score other than the loss may be the one that is not finite; then the loss has a value.
-        reason = loss.absent or "an example has a non-finite score"
-        text = f"{reason}, for instance example {non_finite_key}"
-    elif loss.absent:
-        text = f"{MASKED_TOKEN_LOSS} has no value on the evaluated examples: {loss.absent}"
-    else:
-        text = f"{MASKED_TOKEN_LOSS} is finite in every example"
-    passed = not non_finite_key and not loss.absent
-    return Finding(report.key, FINITE_LOSS, loss.value, passed, text)
-
-
-def _unusable_baseline(thresholds: Sequence[Threshold], baseline: Baseline) -> list[Finding]:
-    """Return a failure of every threshold on the change; none where the baseline can be used."""
-    if baseline.status != BASELINE_UNUSABLE:
-        return []
-    reason = f"the baseline model cannot be used ({baseline.problem})"
-    return [
-        _uncompared(OVERALL, threshold, reason) for threshold in thresholds if threshold.is_change
+    whole = overall(reports)
+    metric = compared_metric(blessing, whole, baseline.other_words)
+    findings = [
+        check_finite(whole, non_finite_key),
+        *_against_guessing(whole, thresholds, target_ids),
+        *_not_compared(thresholds, blessing, baseline),
+        *(
+            finding
+            for report in reports
+            for finding in _of_slice(report, thresholds, blessing, metric, min_tokens, baseline)
+        ),
     ]
+    told = [
+        *notes,
+        *_baseline_notes(thresholds, blessing, baseline, metric, whole),
+        *_slice_notes(findings),
+    ]
+    failed = [finding.text for finding in findings if not finding.passed]
+    reasons = failed or list(_passed_texts(findings))
+    outcome = _of_the_whole(findings, baseline)
+    return Verdict(not failed, tuple(reasons), tuple(told), baseline, outcome, tuple(findings))
 
 
-def _uncompared(key: SliceKey, threshold: Threshold, reason: str) -> Finding:
-    name = f"{threshold.metric} ({key.label})"
-    text = f"{name}: {threshold.kind} cannot be checked, {reason}; {_WAY_OUT}"
-    return Finding(key, threshold, math.nan, False, text)
+def _against_guessing(
+    whole: SliceReport, thresholds: Sequence[Threshold], target_ids: int
+) -> Iterator[Finding]:
+    """Whether a model that nobody set a bar for has learned anything: is its loss below log V?"""
+    has_bar = any(not threshold.is_change for threshold in thresholds)
+    if has_bar or not target_ids or whole.candidate[MASKED_TOKEN_LOSS].absent:
+        return
+    bar = Threshold(MASKED_TOKEN_LOSS, MAX, math.log(target_ids))
+    found = check(whole, bar, alpha=0.0, way_out="")
+    text = f"{found.text}, the loss of guessing among {target_ids:,} ids"
+    yield dataclasses.replace(found, text=text)
 
 
-def _check(report: SliceReport, threshold: Threshold) -> Finding:
-    name = f"{threshold.metric} ({report.key.label})"
-    ours = report.candidate[threshold.metric]
-    if ours.absent:
-        text = f"{name} has no value: {ours.absent}"
-        return Finding(report.key, threshold, math.nan, False, text)
-    if threshold.is_change and (missing := report.baseline[threshold.metric].absent):
-        return _uncompared(report.key, threshold, f"the baseline has no value ({missing})")
-    measured = report.diff[threshold.metric] if threshold.is_change else ours
-    passed = threshold.allows(measured.value)
-    text = f"{name} {_statement(threshold, measured, passed)}"
-    if threshold.is_change:
-        text += f" ({ours.value:.6g}, baseline {report.baseline[threshold.metric].value:.6g})"
-    return Finding(report.key, threshold, measured.value, passed, text)
+def _not_compared(
+    thresholds: Sequence[Threshold], blessing: Blessing, baseline: Baseline
+) -> Iterator[Finding]:
+    """A finding for all that looks at the change, where there is no baseline to look at."""
+    if baseline.status == BASELINE_USED:
+        return
+    wanted = [
+        (threshold, _DO_NOT_COMPARE) for threshold in blessing.thresholds(blessing.metric)[:1]
+    ]
+    wanted += [(threshold, _DROP_THRESHOLD) for threshold in thresholds if threshold.is_change]
+    for threshold, way_out in wanted:
+        if baseline.status == BASELINE_NONE:
+            text = " is not compared: there is no blessed model yet"
+            yield without_value(OVERALL, threshold, Outcome.FIRST_MODEL, text)
+        else:
+            text = (
+                f": {threshold.kind} cannot be checked, the baseline model cannot be used "
+                f"({baseline.problem}); {way_out}"
+            )
+            yield without_value(OVERALL, threshold, Outcome.BASELINE_UNUSABLE, text)
 
 
-def _statement(threshold: Threshold, measured: Measurement, passed: bool) -> str:
-    upper = threshold.kind in (MAX, MAX_INCREASE)
-    sign = ("<=" if upper else ">=") if passed else (">" if upper else "<")
-    prefix = "changed by " if threshold.is_change else "is "
+def _of_slice(
+    report: SliceReport,
+    thresholds: Sequence[Threshold],
+    blessing: Blessing,
+    metric: str,
+    min_tokens: int,
+    baseline: Baseline,
+) -> Iterator[Finding]:
+    """What the rule, on `metric` where it can be, and the thresholds find on one slice."""
+    compared = baseline.status == BASELINE_USED
+    demands = [(t, _DROP_THRESHOLD) for t in thresholds if compared or not t.is_change]
+    # The rule leaves slices of tokens to thresholds: so many would leave most verdicts undecided.
+    if compared and not report.key.is_of_tokens:
+        ours = dataclasses.replace(blessing, metric=metric)
+        here = compared_metric(ours, report, baseline.other_words)
+        way_out = _another_metric(report, here, baseline)
+        demands = [*((t, way_out) for t in ours.thresholds(here)), *demands]
+    for threshold, way_out in demands:
+        if threshold.judges(report.key):
+            small = too_small(report, threshold, min_tokens)
+            found = small or check(report, threshold, alpha=blessing.alpha, way_out=way_out)
+            yield _excused(found) if report.key.is_of_tokens else found
+
+
+def _excused(finding: Finding) -> Finding:
+    """The finding on a slice of tokens: a metric of examples, or of other tokens, is not judged."""
+    nothing = finding.outcome in (Outcome.NOT_COMPARABLE, Outcome.NO_VALUE)
+    return dataclasses.replace(finding, passed=True) if nothing else finding
+
+
+def _another_metric(report: SliceReport, metric: str, baseline: Baseline) -> str:
+    """What to do where the rule's metric cannot be compared."""
+    others = [
+        other
+        for other in (BITS_PER_BYTE, MASKED_TOKEN_LOSS)
+        if other != metric and other in report.diff and not report.diff[other].absent
+    ]
+    if not others:
+        return _DO_NOT_COMPARE
+    though = ""
+    if others[0] == MASKED_TOKEN_LOSS and baseline.other_words:
+        though = f", though {baseline.other_words}"
+    return f"eval.blessing.metric: {others[0]} can be compared{though}; or {_DO_NOT_COMPARE}"
+
+
+def _passed_texts(findings: Sequence[Finding]) -> Iterator[str]:
+    """What was checked: a line for all examples, and one for the slices together."""
+    for threshold in dict.fromkeys(finding.threshold for finding in findings):
+        found = [f for f in findings if f.threshold == threshold and f.was_checked]
+        whole = [finding for finding in found if finding.key == OVERALL]
+        slices = [finding for finding in found if finding.key != OVERALL]
+        yield from (finding.text for finding in whole)
+        if len(slices) == 1:
+            yield slices[0].text
+        elif slices:
+            yield _together(threshold, slices)
+
+
+def _together(threshold: Threshold, slices: Sequence[Finding]) -> str:
+    worst = (max if threshold.is_upper else min)(slices, key=lambda finding: finding.bound)
     plus = "+" if threshold.is_change else ""
-    return f"{prefix}{measured.value:{plus}.6g}, {sign} {threshold.bound:{plus}.6g}"
+    side = "at most" if threshold.is_upper else "at least"
+    return (
+        f"{threshold.metric} in {len(slices)} slices: {'changed by ' if plus else ''}{side} "
+        f"{worst.bound:{plus}.4g} ({worst.key.label}), within {threshold.bound:{plus}.6g}"
+    )
 
 
-def _baseline_notes(thresholds: Sequence[Threshold], baseline: Baseline) -> Iterator[str]:
-    changes = sum(threshold.is_change for threshold in thresholds)
+# The gravest first.
+_FAILURES = (
+    Outcome.NOT_FINITE,
+    Outcome.NO_VALUE,
+    Outcome.BASELINE_UNUSABLE,
+    Outcome.NOT_COMPARABLE,
+    Outcome.WORSE,
+    Outcome.VALUE_OUT_OF_BOUNDS,
+    Outcome.UNDECIDED,
+)
+
+
+def _of_the_whole(findings: Sequence[Finding], baseline: Baseline) -> Outcome:
+    failed = {finding.outcome for finding in findings if not finding.passed}
+    for outcome in _FAILURES:
+        if outcome in failed:
+            return outcome
     if baseline.status == BASELINE_NONE:
-        suffix = f": {changes} threshold(s) on the change are not checked" if changes else ""
-        yield f"no baseline model{suffix}"
-    elif baseline.status == BASELINE_UNUSABLE and not changes:  # otherwise it is a reason
+        return Outcome.FIRST_MODEL
+    compared = [f for f in findings if f.key == OVERALL and f.threshold.is_change and f.was_checked]
+    # The rule's own finding is the first.
+    return compared[0].outcome if compared else Outcome.WITHIN_BOUNDS
+
+
+def _baseline_notes(
+    thresholds: Sequence[Threshold],
+    blessing: Blessing,
+    baseline: Baseline,
+    metric: str,
+    whole: SliceReport,
+) -> Iterator[str]:
+    compares = blessing.compare or any(threshold.is_change for threshold in thresholds)
+    if baseline.status == BASELINE_NONE:
+        yield "no baseline model: this is the first, there is nothing to compare it with"
+    elif baseline.status == BASELINE_UNUSABLE and not compares:  # otherwise it is a reason
         yield f"the baseline model cannot be used ({baseline.problem})"
+    elif baseline.status == BASELINE_USED and not compares:
+        yield "not compared with the last blessed model: eval.blessing.compare is false"
+    if baseline.status != BASELINE_USED or not blessing.compare:
+        return
+    if metric != blessing.metric:
+        why = whole.diff[blessing.metric].absent
+        yield f"{metric} is compared instead of {blessing.metric}: {why}; both know the same words"
+    elif baseline.other_words and metric not in (BITS_PER_BYTE, "loss_per_word"):
+        yield f"{metric} is compared though {baseline.other_words}; bits_per_byte allows for that"
+
+
+def _slice_notes(findings: Sequence[Finding]) -> Iterator[str]:
+    small = {f.key for f in findings if f.outcome == Outcome.SLICE_TOO_SMALL}
+    if small:
+        yield f"{len(small)} slice(s) too small to be judged, see verdict.json"
+    nothing = (Outcome.NOT_COMPARABLE, Outcome.NO_VALUE)
+    skipped = {finding.key for finding in findings if finding.passed and finding.outcome in nothing}
+    if skipped:
+        yield f"{len(skipped)} slice(s) of tokens lack what is judged, see verdict.json"

@@ -16,6 +16,7 @@ from components.sequence_loss.linear import (
 from components.sequence_loss.losses import token_cross_entropy
 from components.sequence_loss.reductions import REDUCTIONS, LossParts, LossSum
 from components.sequence_loss.sampled import SampledSoftmax
+from components.sequence_loss.token_scores import TokenScores, token_scores
 from components.sequence_loss.weights import per_segment_weights, sequence_weights
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "LossSum",
     "SampledSoftmax",
     "SequenceLoss",
+    "TokenScores",
     "check_finite",
     "compat",
     "linear_sequence_loss",
@@ -36,4 +38,5 @@ __all__ = [
     "sequence_loss_sum",
     "sequence_weights",
     "token_cross_entropy",
+    "token_scores",
 ]

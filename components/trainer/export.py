@@ -25,10 +25,10 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from components.saved_model import FACTS
-from components.sequence_loss import token_cross_entropy
 from components.trainer import batching, decoding
 from components.trainer.models import SequenceModel
 from components.trainer.request import TrainRequest
+from components.trainer.score_signature import Score
 from components.trainer.training import Objective, contract_lengths
 from transform import features, preprocessing, sequence, tokenizers
 from transform.settings import CONTINUES, SPAN, Settings, SpecialIds
@@ -80,12 +80,13 @@ class ServedModel(tf.Module):
             forbidden_ids=_forbidden_ids(request.decode, special, self._vocabulary),
         )
         self._raw_spec = _served_columns(graph.raw_feature_spec(), request.settings)
-        self._objective = Objective(model, request.settings, request.loss)
         # Attributes hold what has variables or tables: tf.Module saves what it can reach.
         self.model = model
         self.weights = model.state  # layers in lists are beyond tf.Module's reach
         self.transform_layer = graph.transform_features_layer()
         self.pieces = tokenizers.trackables(request.settings)
+        objective = Objective(model, request.settings, request.loss)
+        self._score = Score(model, objective, request.settings, self._vocabulary)
         # Traced once, though two signatures predict: tracing a decoder takes seconds.
         spec = {
             name: tf.TensorSpec([None, *feature.shape], feature.dtype, name)
@@ -134,24 +135,16 @@ class ServedModel(tf.Module):
           By example [B], float32: `loss_sum` = sum w l (nats), `weight_sum` = sum w, `token_count`
           (positions with w > 0), `correct_sum` = sum w [argmax is the target], `sequence_correct`
           (1 if all positions with w > 0 are right, and there is one; an out-of-vocabulary target
-          is never right), `target_bytes` (UTF-8, of the text of the tokens with w > 0) and
-          `target_words`.
+          is never right), `target_bytes` (UTF-8, of the text of the tokens with w > 0),
+          `target_words`, and `unknown_bytes` (of the out-of-vocabulary tokens with w > 0).
           By position [B, T]: `position_loss` l (0 at padding), `position_weight` w,
-          `position_correct`, `position_confidence` (probability of the likeliest id), `target_ids`
-          and `position_region` (0 padding, 1 target).
+          `position_correct`, `position_confidence` (probability of the likeliest id), `target_ids`,
+          `predicted_ids` (the likeliest; the target's at padding) and `position_region`: 0 padding;
+          2 what the model is given (bos, what a window repeats, regions of weight 0 such as a
+          prompt); 1 all others, whatever their weight.
         """
         raw = tf.io.parse_example(examples, self._raw_spec)
-        padded = self._transformed(raw)
-        batch = batching.trim(padded, 1)
-        logits = self.model.logits(self.model.hidden(self._objective.inputs(batch)))
-        # Not `sequence_loss`, which refuses a loss that is not finite: who evaluates must be able
-        # to say which example it was.
-        losses = token_cross_entropy(logits, batch[features.TARGETS])  # [B, T]
-        correct = self._correct(logits, batch)
-        sums = _by_example(losses, correct, batch) | self._target_size(
-            raw, padded[features.LOSS_WEIGHTS]
-        )
-        return sums | self._by_position(losses, correct, logits, batch)
+        return self._score(raw, self._transformed(raw))
 
     def _transformed(self, raw: Tensors) -> Tensors:
         transformed = self.transform_layer(raw)
@@ -227,73 +220,10 @@ class ServedModel(tf.Module):
             ),
         }
 
-    def _target_size(self, raw: Tensors, weights: tf.Tensor) -> Tensors:
-        """Bytes and words of the tokens that are scored: those with w > 0."""
-        side = self._settings.target
-        kept = preprocessing.kept_tokens(raw, side)
-        after_bos = weights[:, int(side.prepend_bos) :]
-        scored = tf.RaggedTensor.from_tensor(after_bos > 0, lengths=kept.row_lengths())
-        kept = tf.ragged.boolean_mask(kept, scored)
-        text = tokenizers.detokenize(kept, side)
-        separated = side.tokenizer in ("whitespace", "regex", *tokenizers.LISTS)
-        words = sequence.lengths(kept if separated else tf.strings.split(text))
-        return {
-            "target_bytes": tf.cast(tf.strings.length(text), tf.float32),
-            "target_words": tf.cast(words, tf.float32),
-        }
-
-    def _correct(self, logits: tf.Tensor, batch: Tensors) -> tf.Tensor:
-        """float32 [B, T]: 1 where the likeliest id is the target's, at a real position.
-
-        An out-of-vocabulary target is never right: the word itself was not predicted.
-        """
-        targets = batch[features.TARGETS]
-        right = _real(batch) & (tf.argmax(logits, axis=-1) == targets)
-        return tf.cast(right & ~self._vocabulary.is_unknown(targets), tf.float32)
-
-    def _by_position(
-        self, losses: tf.Tensor, correct: tf.Tensor, logits: tf.Tensor, batch: Tensors
-    ) -> Tensors:
-        real = _real(batch)
-        confidence = tf.exp(tf.reduce_max(tf.nn.log_softmax(logits), axis=-1))
-        values = {
-            # A weight of 0 hides a position from the sums, but not from whoever looks at it.
-            "position_loss": tf.where(real, losses, 0.0),
-            "position_weight": batch[features.LOSS_WEIGHTS],
-            "position_correct": correct,
-            "position_confidence": tf.where(real, confidence, 0.0),
-            "position_region": tf.cast(real, tf.int64),
-        }
-        length = self._settings.target.max_length
-        missing = [[0, 0], [0, length - tf.shape(real)[1]]]
-        padded = {name: tf.pad(value, missing) for name, value in values.items()}
-        pad_id = self._settings.special.pad
-        padded["target_ids"] = tf.pad(batch[features.TARGETS], missing, constant_values=pad_id)
-        return {name: tf.ensure_shape(value, [None, length]) for name, value in padded.items()}
-
 
 def _traced(function: Callable[..., Tensors], signature: Any) -> Callable[..., Tensors]:
     # No Python control flow depends on a tensor here; without autograph tracing is half as long.
     return tf.function(function, input_signature=[signature], autograph=False)
-
-
-def _real(batch: Tensors) -> tf.Tensor:
-    """bool [B, T]: positions before the target's length."""
-    return tf.sequence_mask(batch[features.TARGET_LENGTHS], tf.shape(batch[features.TARGETS])[1])
-
-
-def _by_example(losses: tf.Tensor, correct: tf.Tensor, batch: Tensors) -> Tensors:
-    weights = batch[features.LOSS_WEIGHTS]
-    weighted = weights > 0
-    wrong = tf.reduce_any(weighted & (correct == 0), axis=1)
-    loss_sum = tf.reduce_sum(tf.where(weighted, weights * losses, 0.0), axis=1)
-    return {
-        "loss_sum": loss_sum,
-        "weight_sum": tf.reduce_sum(weights, axis=1),
-        "token_count": tf.reduce_sum(tf.cast(weighted, tf.float32), axis=1),
-        "correct_sum": tf.reduce_sum(weights * correct, axis=1),
-        "sequence_correct": tf.cast(tf.reduce_any(weighted, axis=1) & ~wrong, tf.float32),
-    }
 
 
 def _served_columns(raw: dict[str, RawSpec], settings: Settings) -> dict[str, RawSpec]:

@@ -7,10 +7,11 @@ import tensorflow as tf
 from components.sequence_loss import (
     LossParts,
     LossSum,
+    check_finite,
     linear_sequence_loss_parts,
     per_segment_weights,
-    sequence_loss_sum,
 )
+from components.trainer import scores
 from components.trainer.models import SequenceModel, segments
 from components.trainer.request import LossOptions
 from transform import features, sequence
@@ -39,7 +40,7 @@ class Minimised(NamedTuple):
 
 
 class Objective:
-    """Training never holds logits [B, T, V]; what is reported of validation does, see `plain`."""
+    """Neither training nor validation ever holds logits [B, T, V]."""
 
     def __init__(
         self,
@@ -81,11 +82,18 @@ class Objective:
     def plain(self, batch: Batch) -> LossSum:
         """(sum w l, sum w) without dropout, smoothing or z-loss: the number that is reported.
 
-        On the logits, as the exported `score`: float32 knows a loss of 1e-4 to 1e-4 of itself only,
-        and the two must agree to 1e-6 there too, which the same arithmetic does.
+        By the functions of the exported `score`, so that the two agree, also on losses near 0.
+
+        Raises:
+          tf.errors.InvalidArgumentError: at a non-zero weight, an id outside the vocabulary or a loss
+            that is not finite, with its place.
         """
-        logits = self._model.logits(self._model.hidden(self.inputs(batch), training=False))
-        return sequence_loss_sum(logits, batch[features.TARGETS], batch[features.LOSS_WEIGHTS])
+        weights = batch[features.LOSS_WEIGHTS]
+        hidden = self._model.hidden(self.inputs(batch), training=False)
+        found = scores.of_positions(self._model, hidden, batch, tf.not_equal(weights, 0))
+        losses = check_finite(found.losses, weights)
+        by_example = scores.loss_sums(losses, weights), tf.reduce_sum(weights, axis=1)
+        return LossSum(*(tf.reduce_sum(tf.cast(sums, tf.float64)) for sums in by_example))
 
     def _parts(
         self,

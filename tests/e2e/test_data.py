@@ -46,7 +46,8 @@ transform:
 model: {family: gru, units: 32}
 batch: {size: 16}
 train: {epochs: 2, learning_rate: 0.01}
-eval: {thresholds: [{metric: masked_token_loss, max: 20}]}
+# Nineteen examples decide nothing about a second model, and this is about what it reads.
+eval: {blessing: {compare: false}, thresholds: [{metric: masked_token_loss, max: 20}]}
 """
 
 

@@ -9,13 +9,17 @@ import pathlib
 import socket
 from dataclasses import dataclass
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from sacrebleu.metrics import BLEU
 
+from components.sequence_loss import token_cross_entropy
 from components.trainer.origins import Origins
 from pipeline.config import load_config
 from pipeline.settings import token_settings
+from pipeline.verify.model import ExportedModel
 from transform.features import Lengths, feature_spec
 from transform.vocabulary import Vocabularies
 
@@ -178,6 +182,27 @@ def test_one_number_in_training_evaluation_and_scoring(line, tokenline) -> None:
     assert loss == pytest.approx(evaluated, rel=1e-6)
 
 
+def test_keras_and_a_float64_oracle_give_that_number_too(line) -> None:
+    """From the network's own logits, in batches of another size and padding than any before."""
+    folder = line.output(line.first, "SequenceTrainer", "model") / "Format-Serving"
+    model = ExportedModel(str(folder))
+    rows = model.transform_features(eval_rows(line.first))
+    metric, total, weight = keras.metrics.Mean(), 0.0, 0.0
+    for start in range(0, len(rows["targets"]), 50):
+        batch = {name: value[start : start + 50] for name, value in rows.items()}
+        _, logits = model.hidden(batch)
+        weights = batch["loss_weights"]
+        losses = token_cross_entropy(logits, batch["targets"])
+        metric.update_state(np.ravel(losses), sample_weight=np.ravel(weights))
+        wide = logits.astype(np.float64)
+        chosen = np.take_along_axis(wide, batch["targets"][..., None], axis=-1)[..., 0]
+        total += (weights * (np.log(np.exp(wide).sum(axis=-1)) - chosen)).sum()
+        weight += weights.sum(dtype=np.float64)
+    evaluated = overall(line.first)["masked_token_loss"]
+    assert total / weight == pytest.approx(evaluated, rel=1e-6)
+    assert float(metric.result()) == pytest.approx(evaluated, rel=1e-6)
+
+
 def test_evaluation_is_the_sum_of_what_score_says_by_position(line) -> None:
     """Added up in float64 NumPy. (Whether the losses themselves are right: test_export.py.)"""
     scores = model_of(line.first).signatures["score"](tf.constant(eval_rows(line.first)))
@@ -188,6 +213,20 @@ def test_evaluation_is_the_sum_of_what_score_says_by_position(line) -> None:
     assert overall(line.first)["masked_token_loss"] == pytest.approx(total, rel=1e-6)
     count = (values["position_weight"] > 0).sum()
     assert overall(line.first)["token_count"] == count
+
+
+def test_decoded_text_is_scored_as_sacrebleu_scores_it(line) -> None:
+    rows = eval_rows(line.first)
+    features = [tf.train.Example.FromString(row).features.feature for row in rows]
+    references = [each["target"].bytes_list.value[0].decode() for each in features]
+    served = model_of(line.first).signatures["serving_default"](tf.constant(rows))
+    texts = [text.decode() for text in served["text"].numpy()]
+    measured = overall(line.first)
+    assert measured["bleu"] == pytest.approx(BLEU().corpus_score(texts, [references]).score)
+    same = [text == reference for text, reference in zip(texts, references, strict=True)]
+    assert measured["exact_match"] == pytest.approx(np.mean(same))
+    folder = line.output(line.first, "SequenceEvaluator", "evaluation")
+    assert json.loads((folder / "decoded.json").read_text())["examples"] == len(rows)
 
 
 def test_served_model_computes_what_transform_materialised(line) -> None:

@@ -1,6 +1,7 @@
 """The other tasks and families, CSV, and pad ids that are not 0, each through the whole line once."""
 
 import csv
+import gzip
 import json
 import random
 
@@ -24,7 +25,7 @@ transform: {input_chars: 5}
 model: {family: transformer, units: 32, heads: 2, feed_forward: 64, layers: 1}
 batch: {size: 16}
 train: {epochs: 6, learning_rate: 0.005}
-eval: {thresholds: [{metric: token_accuracy, min: 0.8}]}
+eval: {thresholds: [{metric: token_accuracy, min: 0.8}, {metric: tag_macro_f1, min: 0.8}]}
 """
 LANGUAGE_MODEL = """
 pipeline: {name: words, root: runs}
@@ -48,8 +49,6 @@ eval: {slices: [year], thresholds: [{metric: perplexity, max: 12}]}
 @pytest.fixture(scope="module")
 def tagged(tokenline, tmp_path_factory):
     """Words of letters (tag: L) and of digits (tag: D); some words count for more, some not at all."""
-    import gzip
-
     folder = tmp_path_factory.mktemp("tagged")
     (folder / "rows").mkdir()
     (folder / "pipeline_config.yaml").write_text(TAGGING)
@@ -109,9 +108,26 @@ def test_tagging_weights_reach_the_loss_and_the_ledger(tagged) -> None:
     ledger = run.record["ledger"]["splits"]["eval"]["target"]
     assert ledger["zero_weight"] > 0
     assert ledger["trained"] == scores["token_count"].sum()
-    real = scores["position_region"] == 1
+    real = scores["position_region"] != 0
     assert ledger["kept"] == real.sum()
     assert (scores["position_weight"][~real] == 0).all()
+
+
+def test_tags_are_counted_with_their_weights(tagged) -> None:
+    folder, _ = tagged
+    weights: dict[str, float] = {}
+    with gzip.open(folder / "rows" / "dev.jsonl.gz", "rt") as file:
+        for row in map(json.loads, file):
+            for kind, weight in zip(row["kinds"], row["importance"], strict=True):
+                weights[kind] = weights.get(kind, 0.0) + weight
+    (found,) = folder.glob("runs/tags/artifacts/SequenceEvaluator/evaluation/*/tags.json")
+    counted = json.loads(found.read_text())
+    tags = counted["tokens"]["tags"]
+    assert {each["tag"]: each["actual"] for each in tags} == pytest.approx(weights)
+    metrics = json.loads((found.parent / "metrics.json").read_text())["slices"][0]["candidate"]
+    assert counted["tokens"]["micro"]["recall"] == pytest.approx(metrics["token_accuracy"])
+    assert metrics["tag_macro_f1"] == pytest.approx(np.mean([each["f1"] for each in tags]))
+    assert counted["spans"] is None
 
 
 def test_tagging_predicts_a_tag_for_each_token(tagged, tokenline) -> None:
@@ -142,7 +158,7 @@ def test_pad_equal_to_eos_still_scores_the_end(language) -> None:
     """The last real position is eos with weight; padding, which has the same id, has none."""
     _, run = language
     scores = scores_of(run, "score")
-    lengths = (scores["position_region"] == 1).sum(axis=1)
+    lengths = (scores["position_region"] != 0).sum(axis=1)
     for row, length in enumerate(lengths):
         assert scores["target_ids"][row, length - 1] == 3
         assert scores["position_weight"][row, length - 1] > 0

@@ -84,7 +84,7 @@ def test_every_key_is_documented() -> None:
 
 def test_metric_names_are_those_of_the_evaluator() -> None:
     metrics = pytest.importorskip("components.evaluator.metrics")
-    assert set(get_args(MetricName)) == set(metrics.METRICS)
+    assert set(get_args(MetricName)) == {*metrics.METRICS, *metrics.EXTRAS}
 
 
 def test_defaults_that_follow_from_the_task(load: Callable[[str], Config]) -> None:
@@ -136,6 +136,7 @@ def test_values_of_every_kind(load: Callable[[str], Config]) -> None:
         "max_increase": None,
         "max_decrease": None,
         "slice": "*",
+        "judge": None,
     }
 
 

@@ -26,7 +26,7 @@ NODES = {  # node -> what it waits for
     "Transform": {"ExampleGen", "SchemaGen", "VocabularyGen"},
     "SequenceTrainer": {"ExampleGen", "Transform", "VocabularyGen"},
     "LastBlessedModel": set(),
-    "SequenceEvaluator": {"ExampleGen", "SequenceTrainer", "LastBlessedModel"},
+    "SequenceEvaluator": {"ExampleGen", "VocabularyGen", "SequenceTrainer", "LastBlessedModel"},
     "ServingCheck": {"ExampleGen", "Transform", "SequenceTrainer", "SequenceEvaluator"},
     "Pusher": {"SequenceTrainer", "SequenceEvaluator", "ServingCheck"},
 }
@@ -161,7 +161,15 @@ def test_every_component_of_ours_carries_the_hash_of_its_code(line) -> None:
             ("transform", "components.shards", "components.subwords", "components.vocabulary_gen"),
             ("transform", "components.shards", "components.sequence_transform"),
             ("transform", "components.sequence_loss", "components.trainer"),
-            ("components.evaluator", "components.saved_model", "components.weighted_mean"),
+            (
+                "transform.settings",
+                "transform.vocabulary",
+                "components.evaluator",
+                "components.example_gen.places",
+                "components.records",
+                "components.saved_model",
+                "components.weighted_mean",
+            ),
             ("components.serving_check", "components.saved_model"),
             ("components.pusher",),
         ]

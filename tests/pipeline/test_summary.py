@@ -9,6 +9,7 @@ MEASURED = {
     "perplexity": 1.13139,
     "token_accuracy": 0.96789,
     "sequence_accuracy": 0.5,
+    "bits_per_byte": 1.23456,
     "token_count": 12345.0,
 }
 
@@ -56,8 +57,8 @@ def _record(**changes):
 def test_a_blessed_run():
     assert closing_table(_record()) == [
         "",
-        "                  loss/token  perplexity   token acc     seq acc      tokens",
-        "  overall             0.1235       1.131      96.79%      50.00%      12,345",
+        "                  loss/token  perplexity   token acc     seq acc   bits/byte      tokens",
+        "  overall             0.1235       1.131      96.79%      50.00%      1.2346      12,345",
         "",
         "  blessed",
         "    loss 0.1235 <= 0.2",
@@ -68,6 +69,18 @@ def test_a_blessed_run():
         "  report  runs/p/report.html",
         "  log     runs/p/log",
         "  12.3 s in all",
+    ]
+
+
+def test_a_verdict_has_its_name_and_at_most_eight_reasons():
+    reasons = [f"reason {number}" for number in range(10)]
+    verdict = {"blessed": False, "verdict": "slice_too_small", "reasons": reasons, "notes": ["n"]}
+    lines = closing_table(_record(verdict=verdict))
+    start = lines.index("  NOT blessed: slice too small")
+    assert lines[start + 8 : start + 11] == [
+        "    reason 7",
+        "    … 2 more reasons in the report",
+        "    n",
     ]
 
 
@@ -87,7 +100,15 @@ def test_a_metric_without_a_value_is_a_dash():
         )
         if line.startswith("  overall")
     ]
-    assert row.split() == ["overall", "0.1235", "–", "96.79%", "50.00%", "12,345"]
+    assert row.split() == [
+        "overall",
+        "0.1235",
+        "–",
+        "96.79%",
+        "50.00%",
+        "1.2346",
+        "12,345",
+    ]
 
 
 def test_columns_line_up_whatever_the_slices_are_called():
@@ -96,16 +117,33 @@ def test_columns_line_up_whatever_the_slices_are_called():
     ]
     _, head, *rows = closing_table(_record(metrics={"slices": slices}))[:4]
     assert len({len(line) for line in (head, *rows)}) == 1
-    assert rows[1].startswith("  a rather long name: 12  ")
+    assert rows[1].startswith("  worst: a rather long name: 12  ")
 
 
-@pytest.mark.parametrize(("number", "shown", "more"), [(13, 13, None), (14, 13, 1), (40, 13, 27)])
-def test_many_slices_are_cut_and_counted(number, shown, more):
-    slices = [{"slice": f"s{n:02}", "candidate": MEASURED} for n in range(number)]
+def _slice(name, loss, **more):
+    return {"slice": name, "candidate": MEASURED | {"masked_token_loss": loss}} | more
+
+
+@pytest.mark.parametrize(
+    ("others", "worst", "told"),
+    [
+        ([], None, None),
+        ([_slice("a", 0.2)], "a", None),
+        ([_slice("a", 0.2), _slice("b", 0.4), _slice("c", 0.3)], "b", 3),
+        # Few tokens have extreme losses.
+        ([_slice("a", 0.2, gated=True), _slice("b", 0.4, gated=False)], "a", 2),
+        ([_slice("a", 0.2, gated=False), _slice("b", 0.4, gated=False)], "b", 2),
+        ([{"slice": "a", "candidate": {"token_count": 0.0}}, _slice("b", 0.1)], "b", 2),
+        ([{"slice": "a", "candidate": {"token_count": 0.0}}], None, None),
+    ],
+)
+def test_of_many_slices_the_worst_is_shown(others, worst, told):
+    slices = [_slice("overall", 0.1), *others]
     lines = closing_table(_record(metrics={"slices": slices}))
-    assert sum(line.startswith("  s") for line in lines) == shown
-    cut = [line for line in lines if "more" in line]
-    assert cut == ([] if more is None else [f"  … {more} more slices in the report"])
+    shown = [line.split()[1] for line in lines if line.startswith("  worst: ")]
+    assert shown == ([worst] if worst else [])
+    counted = [line for line in lines if "slices in the report" in line]
+    assert counted == ([f"  … {told} slices in the report"] if told else [])
 
 
 def test_what_did_not_reach_the_loss_is_said():
@@ -138,7 +176,7 @@ def test_a_slice_value_of_any_bytes_is_one_short_line():
     slices = [{"slice": "overall", "candidate": MEASURED}]
     slices += [{"slice": "kind=\x1b[31m\n" + "x" * 300, "candidate": MEASURED}]
     lines = closing_table(_record(metrics={"slices": slices}))
-    assert all(len(line) < 120 and line.isprintable() for line in lines)
+    assert all(len(line) < 130 and line.isprintable() for line in lines)
     assert any("kind=·[31m·xxx" in line and "x…" in line for line in lines)
 
 

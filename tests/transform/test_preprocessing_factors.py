@@ -469,3 +469,33 @@ def test_windows_score_each_token_once(text_lengths, room, stride, bos, eos):
         of_text = [number for _ in one for number in next(rows)]
         expected = [vocabulary.first_id + number for number in range(length)]
         assert of_text == expected + [vocabulary.special.eos] * eos
+
+
+def test_what_a_model_is_given_is_bos_a_windows_context_and_regions_of_weight_0() -> None:
+    rows = {"text": [["a b c"], ["a"], ["b <m> c d"]]}
+
+    def found(settings, **columns) -> list[list[int]]:
+        inputs = _inputs(rows | columns)
+        tokens = preprocessing.tokens(inputs, settings.target)
+        return tf.cast(preprocessing.given(inputs, settings, tokens), tf.int32).numpy().tolist()
+
+    assert found(LM) == [[0] * 5] * 3
+    assert found(_changed(prepend_bos=True)) == [[1, 0, 0, 0, 0]] * 3
+    windows = _changed(also={"excess_length": "window"}, prepend_bos=True)
+    context = found(windows, **{CONTEXT_LENGTH: [[2], [], [0]]})
+    assert context == [[1, 1, 1, 0, 0], [1, 0, 0, 0, 0], [1, 0, 0, 0, 0]]
+    regions = {"regions": (("<m>", 0.5),), "region_before": 0.0}
+    # eos is in the region of what stands before it; a weight of another factor makes no prompt.
+    asked = [
+        row[:length]
+        for row, length in zip(
+            found(
+                _changed(
+                    factors=("region", "class"), also=regions | {"class_weights": (("c", 0.0),)}
+                )
+            ),
+            (4, 2, 5),
+            strict=True,
+        )
+    ]
+    assert asked == [[1, 1, 1, 1], [1, 1], [1, 1, 0, 0, 0]]

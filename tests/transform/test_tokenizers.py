@@ -98,3 +98,17 @@ def test_a_line_of_a_megabyte_is_cut(tokenizer):
     found = tokenizers.tokenize(_rows([["ab\0e\u0301 " * 150_000], ["x"]]), side)
     each = {"whitespace": 1, "character": 5, "byte": 7, "regex": 5}[tokenizer]
     assert found.row_lengths().numpy().tolist() == [each * 150_000, 1]
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "tokens", "expected"),
+    [
+        ("whitespace", ["é", "##a", "ab"], [2, 3, 2]),
+        ("character", ["é", "\u2581"], [2, 3]),
+        ("wordpiece", ["un", "##happy", "#"], [2, 5, 1]),
+        ("sentencepiece", ["\u2581é", "a", "\u2581"], [3, 1, 1]),
+    ],
+)
+def test_bytes_of_tokens_are_those_of_the_text_they_stand_for(tokenizer, tokens, expected) -> None:
+    found = tokenizers.token_bytes(_rows([tokens, []]), _side(tokenizer))
+    assert found.to_list() == [expected, []]

@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 
 from components.errors import InputError
-from components.evaluator.evaluation import EvaluationRequest, _ScoreAndAdd, evaluate
+from components.evaluator.adding import Plan, ScoreAndAdd
+from components.evaluator.blessing import Blessing
+from components.evaluator.evaluation import EvaluationRequest, evaluate
+from components.evaluator.ranking import Limits
 from components.evaluator.scoring import ModelError, Scorer, check_signature
 from components.evaluator.slicing import OVERALL, SliceKey
-from components.evaluator.validation import parse_thresholds
+from components.evaluator.thresholds import parse_thresholds
+from components.evaluator.token_slices import make_token_slices
 
 
 @pytest.fixture(scope="module")
@@ -27,11 +31,16 @@ def rows(make_row):
                 correct=tuple(rng.integers(0, 2, size).tolist()),
                 lang=["de", "en", ""][index % 3],
                 grade=index % 4,
+                sure=tuple(rng.uniform(0, 1, size).astype(np.float32).tolist()),
+                unknown_bytes=index % 3,
             )
         )
     # A slice whose every token has weight 0, and one where every token has weight 1.
     made.append(make_row((1.0, 2.0), (0.0, 0.0), (1, 1), lang="eo", grade=0))
-    return [*made, make_row((1.0, 3.0), (1.0, 1.0), (1, 0), lang="fi", grade=0)]
+    unit = make_row(
+        (1.0, 3.0), (1.0, 1.0), (1, 0), lang="fi", grade=0, sure=(0.75, 0.3), unknown_bytes=3
+    )
+    return [*made, unit]
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +65,9 @@ def examples(folder, rows, make_examples):
 
 def oracle(rows, scale=1.0):
     """Straight from the rows, token by token, in float64."""
-    loss = weight = correct = right = count = size = zero = 0.0
+    loss = weight = correct = right = count = words = unknown = zero = 0.0
     unit_weights = True
+    bins = np.zeros(15)
     for row in rows:
         scored = list(zip(row.losses, row.weights, row.correct, strict=True))
         weight += sum(w for _, w, _ in scored)
@@ -67,7 +77,10 @@ def oracle(rows, scale=1.0):
         unit_weights &= sum(w for _, w, _ in scored) == sum(w > 0 for _, w, _ in scored)
         if any(w > 0 for _, w, _ in scored):
             right += all(c for _, w, c in scored if w > 0)
-            size += 4 * len(scored)
+            words += len(scored)
+            unknown += row.unknown_bytes
+            for (_, w, c), sure in zip(scored, row.sure, strict=True):
+                bins[min(int(15 * sure), 14)] += w * (sure - c)
         else:
             zero += 1
     counts = {
@@ -78,15 +91,19 @@ def oracle(rows, scale=1.0):
     }
     if not weight:
         return counts
-    bits = {"bits_per_byte": loss / size / math.log(2)} if unit_weights else {}
+    sizes = {
+        "bits_per_byte": (loss / math.log(2) + 8 * unknown) / (4 * words),
+        "loss_per_word": loss / words,
+    }
     return (
         counts
-        | bits
+        | (sizes if unit_weights else {})
         | {
             "masked_token_loss": loss / weight,
             "perplexity": math.exp(loss / weight),
             "token_accuracy": correct / weight,
             "sequence_accuracy": right / (len(rows) - zero),
+            "calibration": np.abs(bins).sum() / weight,
         }
     )
 
@@ -123,9 +140,12 @@ def test_every_slice_equals_the_oracle(tmp_path, rows, model, worse, examples, m
     empty = reports[SliceKey("lang", "eo")].candidate
     assert empty["masked_token_loss"].absent == "no token has weight > 0"
     assert empty["zero_weight_examples"].value == 1
-    # 4 nats over 8 bytes.
-    bits = reports[SliceKey("lang", "fi")].candidate["bits_per_byte"]
-    assert bits.value == pytest.approx(0.5 / math.log(2), rel=1e-12)
+    # 4 nats over 8 bytes and 2 words; the unknown word's 3 bytes have 8 bits each.
+    finnish = reports[SliceKey("lang", "fi")].candidate
+    assert finnish["bits_per_byte"].value == pytest.approx(0.5 / math.log(2) + 3, rel=1e-12)
+    assert finnish["loss_per_word"].value == 2.0
+    # Bin 11 of 15: |0.75 - 1|; bin 4: |0.3 - 0|.
+    assert finnish["calibration"].value == pytest.approx((0.25 + 0.3) / 2, rel=1e-7)
     assert reports[OVERALL].candidate["bits_per_byte"].absent == "weights are not all 1"
 
 
@@ -202,23 +222,58 @@ CHANGE = parse_thresholds('[{"metric": "masked_token_loss", "max_increase": 0.0}
         ({"drop": ("score",)}, "no signature 'score', it has: other"),
         ({"drop": ("correct_sum",)}, "score lacks the output(s) correct_sum"),
         ({"refuse_grade": 3}, "score failed (InvalidArgumentError"),
-        # Another task, column, tokenizer or weighting: a difference would mean nothing.
-        ({"weight_scale": 0.5}, "it scores other tokens: weight_sum"),
     ],
 )
-@pytest.mark.parametrize("thresholds", [CHANGE, ()])
+@pytest.mark.parametrize("compare", [True, False])
 def test_a_baseline_that_cannot_run_fails_what_compares_with_it(
-    tmp_path, settings, problem, thresholds, model, examples, make_model, make_pipeline
+    tmp_path, settings, problem, compare, model, examples, make_model, make_pipeline
 ):
     broken = make_model(tmp_path / "broken", **settings)
-    request = EvaluationRequest((examples,), model, broken, str(tmp_path), thresholds=thresholds)
-    evaluation = evaluate(request, make_pipeline)
-    assert evaluation.verdict.blessed is not bool(thresholds)
+    rule = Blessing(compare=compare)
+    evaluation = evaluate(
+        EvaluationRequest((examples,), model, broken, str(tmp_path), blessing=rule), make_pipeline
+    )
+    assert evaluation.verdict.blessed is not compare
+    assert evaluation.verdict.outcome == ("baseline_unusable" if compare else "within_bounds")
     assert evaluation.verdict.baseline.status == "unusable"
-    (told,) = evaluation.verdict.reasons if thresholds else evaluation.verdict.notes
+    (told,) = evaluation.verdict.reasons if compare else evaluation.verdict.notes
     assert "the baseline model cannot be used (" in told
     assert problem in told
     assert not evaluation.reports[0].baseline
+
+
+def test_losses_per_token_of_other_tokens_are_not_compared(
+    tmp_path, model, examples, make_model, make_pipeline
+):
+    # Another column, tokenizer or weighting: a difference would mean nothing.
+    other = make_model(tmp_path / "other", weight_scale=0.5)
+    verdict = evaluate(
+        EvaluationRequest((examples,), model, other, str(tmp_path), thresholds=CHANGE),
+        make_pipeline,
+    ).verdict
+    assert (verdict.blessed, verdict.outcome) == (False, "not_comparable")
+    (rule, threshold) = verdict.reasons
+    assert rule.startswith(
+        "bits_per_byte (overall) cannot be compared: weights are not all 1; set eval.blessing.comp"
+    )
+    text = (
+        "masked_token_loss (overall) cannot be compared: the baseline scores other tokens: weight"
+    )
+    assert threshold.startswith(text)
+
+
+def test_the_loss_per_token_stands_in_where_weights_are_not_all_1(
+    tmp_path, model, worse, examples, make_pipeline
+):
+    verdict = evaluate(
+        EvaluationRequest((examples,), worse, model, str(tmp_path), ("lang",)), make_pipeline
+    ).verdict
+    assert (verdict.blessed, verdict.outcome) == (False, "worse")
+    assert verdict.reasons[0].startswith("masked_token_loss (overall) got worse: changed by +0.")
+    assert verdict.notes[0] == (
+        "masked_token_loss is compared instead of bits_per_byte: weights are not all 1; "
+        "both know the same words"
+    )
 
 
 @pytest.mark.parametrize(
@@ -268,13 +323,14 @@ def test_a_slice_column_that_names_rows_stops_the_scoring(
     assert sum(scored) == 1100
     records = json.loads((tmp_path / "sums.json").read_text())
     assert sum(r[0] == "grade" for r in records) == 1000
-    assert [r[0] for r in records if len(r) == 2] == ["bad_slice"]
+    assert [r[0] for r in records if isinstance(r[1], str) and len(r) == 2] == ["bad_slice"]
 
 
 def test_what_goes_wrong_is_told_once_a_bundle(model, make_row):
     good = [make_row((1.0,), (1.0,), (1,)).serialize()] * 3
     bad = [make_row((1.0, 2.0), (1.0, 1.0), (1, 1)).serialize()]
-    scorer = _ScoreAndAdd((model,), ("losses",))
+    plan = Plan((model,), ("losses",), make_token_slices((), None), Limits())
+    scorer = ScoreAndAdd(plan)
     scorer.setup()
     # The second bundle meets nothing wrong, but what it lacks was wrong before.
     for bundle in ([good, bad, bad, good], [good, good]):

@@ -23,9 +23,14 @@ DEFAULTS = {
     "example_splits": '["eval"]',
     "slices": "[]",
     "thresholds": "[]",
-    "batch_size": 64,
+    "blessing_rule": '{"compare": false}',
+    "batch_size": 256,
     "confidence": 0.95,
     "min_tokens": 1,
+    "worst": 20,
+    "worst_min_tokens": 1,
+    "samples": 2,
+    "decode_examples": 5,
     "code_hash": "",
 }
 THRESHOLDS = [
@@ -33,6 +38,7 @@ THRESHOLDS = [
     {"metric": "token_accuracy", "min": 0.25, "slice": "*"},
     {"metric": "masked_token_loss", "max_increase": 0.005},
 ]
+RULE = json.dumps({"metric": "masked_token_loss", "margin": 0.005, "slice_margin": 0.125})
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +119,8 @@ def test_first_run_without_baseline(tmp_path, world):
     assert read[(("lang", "en"),)]["sequence_accuracy"] == 0.0
     assert verdict["blessed"]
     assert not verdict["baseline"]
-    assert verdict["notes"] == ["no baseline model: 1 threshold(s) on the change are not checked"]
+    assert verdict["verdict"] == "first_model"
+    assert verdict["notes"][0].startswith("no baseline model: this is the first")
     assert tfma.load_validation_result(folder).validation_ok
     assert tfma.load_validation_result(folder).rubber_stamp
     assert model_utils.is_model_blessed(blessing)
@@ -153,8 +160,35 @@ def test_against_a_baseline(tmp_path, world, better):
         assert failure.metric_key.is_diff
         assert failure.message == verdict["reasons"][0]
         assert failure.message == blessing.get_string_custom_property("blessing_message")
-        assert "(overall) changed by +0.5, > +0.005 (2.5, baseline 2)" in failure.message
+        assert "(overall) got worse: changed by +0.5, at least +0.36" in failure.message
+        assert "beyond the margin +0.005 (2.5, baseline 2)" in failure.message
         assert [path.name for path in pathlib.Path(blessing.uri).iterdir()] == ["NOT_BLESSED"]
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_the_rule_judges_all_examples_and_every_slice(tmp_path, world, better):
+    spans, first, second = world
+    model, baseline = (first, second) if better else (second, first)
+    parameters = {"slices": '["lang"]', "blessing_rule": RULE}
+    folder, blessing = do(tmp_path, spans, model, [baseline], **parameters)
+    _, verdict = documents(folder)
+    name = "better" if better else "worse"
+    assert verdict["verdict"] == blessing.get_string_custom_property("verdict") == name
+    findings = verdict["findings"]
+    assert [(item["slice"], item["kind"], item["verdict"]) for item in findings] == [
+        ("overall", "finite", "finite"),
+        ("overall", "max_increase", name),
+        ("lang=de", "max_increase", name),
+        ("lang=en", "max_increase", name),
+    ]
+    assert [item["bound"] for item in findings] == [None, 0.005, 0.125, 0.125]
+    for item in findings[1:]:
+        assert item["low"] < item["value"] < item["high"]
+        assert item["passed"] is better
+    result = tfma.load_validation_result(folder)
+    assert result.validation_ok is better
+    assert not result.missing_slices
+    assert len(result.metric_validations_per_slice) == (0 if better else 3)
 
 
 @pytest.mark.parametrize(("first", "blessed"), [(0, False), (2, False), (3, True)])
@@ -179,6 +213,40 @@ def test_a_broken_baseline_fails_the_thresholds_on_the_change(tmp_path, world, f
     assert numbers(folder)[()]["example_count"] == 60
 
 
+def test_the_tables(tmp_path, world):
+    spans, model, _ = world
+    folder, _ = do(tmp_path, spans, model, [], slices='["token_position"]')
+    worst, samples = (
+        json.loads((pathlib.Path(folder) / name).read_text())
+        for name in ("worst.json", "samples.json")
+    )
+    # There are 6 different rows, 10 times each: a loss of 1, 2 or 3 for the first token, 2 languages.
+    assert len(worst["examples"]) == 6
+    assert [row["loss"] for row in worst["examples"][:2]] == [(3 * 1.0 + 2 * 0.5) / 1.5] * 2
+    assert worst["examples"][0].keys() == {"key", "loss", "loss_sum", "tokens"}
+    assert worst["min_tokens"] == 1
+    assert worst["examples_by_sum"][0]["loss_sum"] == 4.0
+    # All of the fake model's tokens have the id 0.
+    assert [(row["token"], row["count"]) for row in worst["tokens"]] == [("#0", 120)]
+    assert [len(sample["losses"]) for sample in samples["samples"]] == [2, 2]
+    assert [sample["generated"] for sample in samples["samples"]] == [None, None]
+    (position,) = [s for s in next(documents(folder))["slices"] if s["column"]]
+    assert numbers(folder)[(("token_position", "1-4"),)] == position["candidate"]
+    assert position["candidate"]["masked_token_loss"] == 2.0
+    assert "sequence_accuracy" in position["absent"]["candidate"]
+
+
+def test_slices_of_tokens_are_not_judged_by_what_has_no_meaning_there(tmp_path, world):
+    spans, model, _ = world
+    thresholds = [{"metric": "sequence_accuracy", "min": 0.0, "slice": "*"}]
+    folder, _ = do(
+        tmp_path, spans, model, [], slices='["token_position"]', thresholds=json.dumps(thresholds)
+    )
+    _, verdict = documents(folder)
+    assert verdict["blessed"]
+    assert sum("sequence_accuracy" in reason for reason in verdict["reasons"]) == 1
+
+
 def test_a_split_that_is_not_there(tmp_path, world):
     spans, model, _ = world
     with pytest.raises(InputError, match=r"no split 'test' in .*, expected one of train, eval"):
@@ -201,7 +269,11 @@ def test_component_has_the_interface_of_the_stock_evaluator():
     assert component.exec_properties == {
         **DEFAULTS,
         "thresholds": json.dumps(THRESHOLDS),
+        "blessing_rule": "{}",
         "min_tokens": 1000,
+        "worst_min_tokens": 3,
+        "samples": 8,
+        "decode_examples": 1000,
     }
 
 
@@ -209,7 +281,16 @@ def test_the_defaults_are_those_of_the_configuration():
     parameters = inspect.signature(SequenceEvaluator.__init__).parameters
     requested = {field.name: field.default for field in dataclasses.fields(EvaluationRequest)}
     configured = {field.name: field.default for field in dataclasses.fields(EvalConfig)}
-    for name in ("batch_size", "confidence", "min_tokens"):
+    names = (
+        "batch_size",
+        "confidence",
+        "min_tokens",
+        "worst",
+        "worst_min_tokens",
+        "samples",
+        "decode_examples",
+    )
+    for name in names:
         assert parameters[name].default == requested[name] == configured[name]
 
 
@@ -219,6 +300,7 @@ def test_the_defaults_are_those_of_the_configuration():
         ({"example_splits": "[]"}, "example_splits: expected a JSON list of split names, got"),
         ({"slices": "lang"}, "slices: expected a JSON list of names, got 'lang'"),
         ({"thresholds": '[{"metric": "loss", "max": 1}]'}, "metric: got 'loss', expected one of"),
+        ({"blessing_rule": '{"margins": 1}'}, "blessing: unknown key 'margins', expected compare"),
         ({"confidence": 95.0}, "confidence: got 95.0, expected between 0 and 1"),
     ],
 )

@@ -8,8 +8,10 @@ from scipy import stats
 
 from components.evaluator import metrics
 from components.evaluator.metrics import SCORES, SUMS
+from components.evaluator.slicing import SliceKey
 
 LN2 = math.log(2)
+WHOLE = "of whole examples only"
 
 
 def bucketed(rows, buckets=None):
@@ -22,9 +24,9 @@ def bucketed(rows, buckets=None):
     return sums
 
 
-def example(loss, weight, *, tokens=1, correct=0.0, right=0, size=0):
+def example(loss, weight, *, tokens=1, correct=0.0, right=0, size=0, **more):
     values = (loss, weight, tokens, correct, right, size)
-    return dict(zip(SCORES, values, strict=True))
+    return dict(zip(SCORES, values, strict=False)) | more
 
 
 # The third is what the model knows of a weight of 1 that float32 sums made 3.0000002.
@@ -33,9 +35,20 @@ UNIT = [
     example(1.0, 1.0, tokens=1, correct=1.0, right=1, size=2),
     example(2.0, 3.0000002, tokens=3, correct=3.0, right=1, size=5),
 ]
+# Two bins: |4.5 - 3| where the model is sure, |0.25 - 0.5| where it is not.
+SURE = {
+    "calibration_weight_14": 4.0,
+    "calibration_confidence_14": 4.5,
+    "calibration_correct_14": 3.0,
+}
+UNSURE = {
+    "calibration_weight_7": 0.5,
+    "calibration_confidence_7": 0.25,
+    "calibration_correct_7": 0.5,
+}
 UNEQUAL = [
-    example(6.0, 4.0, tokens=5, correct=3.0, right=0, size=8),
-    example(1.0, 0.5, tokens=1, correct=0.5, right=1, size=2),
+    example(6.0, 4.0, tokens=5, correct=3.0, right=0, size=8, **SURE),
+    example(1.0, 0.5, tokens=1, correct=0.5, right=1, size=2, **UNSURE),
     # No weight: neither its vacuous "right" nor its bytes count.
     example(0.0, 0.0, tokens=0, correct=0.0, right=1, size=100),
 ]
@@ -50,6 +63,7 @@ def test_values():
             "perplexity": math.exp(7.0 / 4.5),
             "token_accuracy": 3.5 / 4.5,
             "sequence_accuracy": 1 / 2,
+            "calibration": (1.5 + 0.25) / 4.5,
             "token_count": 6,
             "token_weight": 4.5,
             "example_count": 3,
@@ -57,6 +71,85 @@ def test_values():
         },
         rel=1e-15,
     )
+
+
+def test_calibration_is_of_the_merged_bins():
+    """Two examples that are wrong by as much either way are right together, were they in one bin."""
+    over = {
+        "calibration_weight_3": 2.0,
+        "calibration_confidence_3": 0.5,
+        "calibration_correct_3": 0,
+    }
+    under = {
+        "calibration_weight_3": 2.0,
+        "calibration_confidence_3": 0.5,
+        "calibration_correct_3": 1,
+    }
+    rows = [example(1.0, 2.0, **over), example(1.0, 2.0, **under)]
+    measured = metrics.measure(bucketed(rows), confidence=0.95)["calibration"]
+    assert measured.value == 0.0
+    # Without either of the two groups it is 0.5 / 2; the interval stays within 0 and 1.
+    half = 12.70620474 * math.sqrt(1 / 2 * 2 * 0.25**2)  # t(.975, 1 degree of freedom)
+    assert half > 1
+    assert (measured.low, measured.high) == (0.0, 1.0)
+    wide = metrics.measure(bucketed(rows), confidence=0.5)["calibration"]
+    assert wide.high == pytest.approx(0.25, rel=1e-9)  # t(.75, 1) is 1
+
+
+@pytest.mark.parametrize(
+    ("lacking", "metric", "absent"),
+    [
+        ("lacks_words", "loss_per_word", "the model's score does not give target_words"),
+        ("lacks_unknown_bytes", "bits_per_byte", "the model's score does not give unknown_bytes"),
+        ("lacks_positions", "calibration", "the model's score does not give position_confidence"),
+    ],
+)
+def test_what_an_earlier_model_does_not_give_is_absent(lacking, metric, absent):
+    sizes = {"size": 4, "target_words": 2.0}
+    rows = [example(2.0, 1.0, **sizes) | SURE, example(2.0, 1.0, **sizes) | SURE | {lacking: 1.0}]
+    for pair in (rows, rows[:1]), (rows[:1], rows):
+        diff = metrics.compare(*map(bucketed, pair), confidence=0.95)
+        assert {name for name, item in diff.items() if item.absent} == {metric}
+        assert diff[metric].absent.startswith(absent)
+
+
+def test_bits_per_byte_charges_unknown_words_with_their_bytes():
+    # One model knows the word "dog" and pays 4 bits for it; the other pays 1 bit for `unk`.
+    knows = example(4 * LN2, 1.0, size=3)
+    does_not = example(1 * LN2, 1.0, size=3, unknown_bytes=3.0)
+    diff = metrics.compare(bucketed([knows]), bucketed([does_not]), confidence=0.95)
+    assert diff["masked_token_loss"].value == pytest.approx(3 * LN2)
+    assert diff["bits_per_byte"].value == pytest.approx(4 / 3 - (1 + 24) / 3)
+
+
+def test_loss_per_word():
+    rows = [example(6.0, 4.0, tokens=4, target_words=2.0), example(1.0, 1.0, target_words=3.0)]
+    measured = metrics.measure(bucketed(rows), confidence=0.95)["loss_per_word"]
+    assert measured.value == 7 / 5
+
+
+def test_what_has_no_meaning_on_tokens_is_absent_there():
+    sums = bucketed(UNIT)
+    token = metrics.report(SliceKey("token_position", "1-4"), sums, sums, confidence=0.95)
+    for measured in (token.candidate, token.baseline, token.diff):
+        assert {name for name, item in measured.items() if item.absent == WHOLE} == {
+            "sequence_accuracy",
+            "bits_per_byte",
+            "loss_per_word",
+            "zero_weight_examples",
+        }
+        assert not measured["masked_token_loss"].absent
+    of_examples = metrics.report(SliceKey("lang", "de"), sums, None, confidence=0.95)
+    assert not any(item.absent == WHOLE for item in of_examples.candidate.values())
+
+
+def test_a_slice_alone_can_be_without_baseline():
+    sums = bucketed(UNIT)
+    key = SliceKey("token_position", "1-4")
+    report = metrics.report(key, sums, sums, confidence=0.95, no_baseline="other tokens")
+    assert {item.absent for item in report.baseline.values()} == {"other tokens"}
+    assert {item.absent for item in report.diff.values()} == {"other tokens"}
+    assert report.candidate["masked_token_loss"].value == 9 / 8.0000002
 
 
 def test_bits_per_byte():
@@ -108,21 +201,31 @@ def test_bits_per_byte_needs_weights_of_1(weights, absent):
                 "token_accuracy": "no token has weight > 0",
                 "sequence_accuracy": "no token has weight > 0",
                 "bits_per_byte": "no target bytes",
+                "loss_per_word": "no target words",
+                "calibration": "no token has weight > 0",
             },
             id="no example",
         ),
         pytest.param(
-            [example(1.0, 1.0, size=0)], {"bits_per_byte": "no target bytes"}, id="no bytes"
+            [example(1.0, 1.0, size=0, **SURE)],
+            {"bits_per_byte": "no target bytes", "loss_per_word": "no target words"},
+            id="no bytes",
         ),
         pytest.param(
-            [example(1e3, 1.0, size=1)], {"perplexity": "too large for a float64"}, id="overflow"
+            [example(1e3, 1.0, size=1, target_words=1, **SURE)],
+            {"perplexity": "too large for a float64"},
+            id="overflow",
         ),
         pytest.param(
-            [example(math.nan, 1.0, size=1), example(math.inf, 1.0, size=1), example(1, 1, size=1)],
+            [
+                example(loss, 1.0, size=1, target_words=1, **SURE)
+                for loss in (math.nan, math.inf, 1)
+            ],
             {
                 "masked_token_loss": "2 example(s) have a non-finite score",
                 "perplexity": "2 example(s) have a non-finite score",
                 "bits_per_byte": "2 example(s) have a non-finite score",
+                "loss_per_word": "2 example(s) have a non-finite score",
             },
             id="NaN and Inf",
         ),

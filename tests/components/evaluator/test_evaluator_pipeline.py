@@ -40,7 +40,7 @@ def run(folder, model):
         examples=examples.outputs["result"],
         model=candidate.outputs["result"],
         baseline_model=blessed.outputs["model"],
-        thresholds=json.dumps([{"metric": "masked_token_loss", "max_increase": 0.0}]),
+        blessing_rule='{"metric": "masked_token_loss", "margin": 0.0}',
     )
     pusher = Pusher(
         model=candidate.outputs["result"],
@@ -66,7 +66,7 @@ def run(folder, model):
 
 
 def test_bless_push_resolve(tmp_path: pathlib.Path, make_row, make_model, make_examples):
-    rows = [make_row((1.0 + index % 3,), (1.0,), (1,)) for index in range(40)]
+    rows = [make_row((1.0 + index / 20,), (1.0,), (1,)) for index in range(40)]
     make_examples(tmp_path / "examples" / "Split-eval" / "data.gz", rows)
     for name, scale in {"first": 1.0, "worse": 1.5, "better": 0.5}.items():
         make_model(tmp_path / name, scale=scale)

@@ -61,6 +61,13 @@ def test_target_length_buckets():
     )
 
 
+def test_span_is_what_example_gen_wrote():
+    features = {"_span": feature("int64_list", [3]), "span": feature("int64_list", [9])}
+    row = tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+    found = slice_values([row, b""], ["span", "token_position"], np.array([3.0, 3.0]))
+    assert found == {"span": [3, "(none)"]}
+
+
 def test_several_values_are_refused():
     features = tf.train.Features(feature={"c": feature("int64_list", [1, 2])})
     row = tf.train.Example(features=features).SerializeToString()
@@ -75,9 +82,14 @@ def test_order():
         SliceKey("n", "(none)"),
         SliceKey("n", 10),
         SliceKey("n", 9),
+        SliceKey("token_frequency", "unknown"),
+        SliceKey("token_frequency", "1000-9999"),
+        SliceKey("token_frequency", "10-99"),
+        SliceKey("token_class", "b"),
+        SliceKey("token_class", "a"),
         SliceKey(),
     ]
-    ordered = sorted_slices(keys, ["n", "target_length"])
+    ordered = sorted_slices(keys, ["n", "target_length", "token_frequency", "token_class"])
     assert [key.label for key in ordered] == [
         "overall",
         "n=9",
@@ -85,6 +97,11 @@ def test_order():
         "n=(none)",
         "target_length=5-8",
         "target_length=17-32",
+        "token_frequency=10-99",
+        "token_frequency=1000-9999",
+        "token_frequency=unknown",
+        "token_class=a",
+        "token_class=b",
     ]
 
 

@@ -6,19 +6,23 @@ import math
 import pytest
 
 from components.errors import InputError
+from components.evaluator.blessing import Blessing
 from components.evaluator.metrics import METRICS, Measurement, SliceReport
 from components.evaluator.slicing import OVERALL, SliceKey
-from components.evaluator.validation import (
-    BASELINE_UNUSABLE,
-    BASELINE_USED,
-    Baseline,
-    decide,
-    parse_thresholds,
-)
+from components.evaluator.thresholds import parse_thresholds
+from components.evaluator.validation import BASELINE_UNUSABLE, BASELINE_USED, Baseline
+from components.evaluator.validation import decide as decide_by
 
+# The comparison with the last blessed model: test_evaluator_blessing.py.
+ALONE = Blessing(compare=False)
+FIRST = "no baseline model: this is the first, there is nothing to compare it with"
 NONE = Baseline()
 USED = Baseline(BASELINE_USED)
 SMALL, LARGE = SliceKey("lang", "eo"), SliceKey("lang", "de")
+
+
+def decide(reports, thresholds, **settings):
+    return decide_by(reports, thresholds, blessing=ALONE, **settings)
 
 
 def measured(loss, accuracy, tokens=1000.0, absent=""):
@@ -34,7 +38,10 @@ def measured(loss, accuracy, tokens=1000.0, absent=""):
 def slice_report(key, ours, theirs=None):
     if theirs is None:
         return SliceReport(key, ours)
-    diff = {name: Measurement(ours[name].value - theirs[name].value) for name in METRICS}
+    diff = {
+        name: Measurement(ours[name].value - theirs[name].value, absent=theirs[name].absent)
+        for name in METRICS
+    }
     return SliceReport(key, ours, theirs, diff)
 
 
@@ -67,7 +74,7 @@ def test_value_thresholds(threshold, blessed, reason):
     verdict = decide(WITHOUT, thresholds, min_tokens=100, baseline=NONE)
     assert verdict.blessed is blessed
     assert reason in "\n".join(verdict.reasons)
-    assert verdict.notes[0] == "no baseline model"
+    assert verdict.notes[0] == FIRST
     assert bool(verdict.failures) is not blessed
 
 
@@ -90,8 +97,8 @@ def test_value_thresholds(threshold, blessed, reason):
         ),
     ],
 )
-def test_change_thresholds(threshold, blessed, reason):
-    thresholds = parse_thresholds(json.dumps([threshold]))
+def test_change_thresholds_on_the_point(threshold, blessed, reason):
+    thresholds = parse_thresholds(json.dumps([threshold | {"judge": "point"}]))
     verdict = decide(WITH, thresholds, min_tokens=100, baseline=USED)
     assert verdict.blessed is blessed
     assert reason in "\n".join(verdict.reasons)
@@ -108,7 +115,9 @@ def test_without_a_baseline_a_change_is_not_checked_and_that_is_noted():
     verdict = decide(WITHOUT, CHANGE, min_tokens=1, baseline=NONE)
     assert verdict.blessed
     assert verdict.reasons == ("masked_token_loss is finite in every example",)
-    assert verdict.notes == ("no baseline model: 1 threshold(s) on the change are not checked",)
+    assert verdict.notes == (FIRST,)
+    told = [finding.text for finding in verdict.findings if finding.outcome == "first_model"]
+    assert told == ["masked_token_loss (overall) is not compared: there is no blessed model yet"]
 
 
 @pytest.mark.parametrize(
@@ -152,11 +161,14 @@ def test_a_change_from_a_baseline_without_value_is_not_blessed():
     reports = [slice_report(OVERALL, measured(2.0, 0.75), theirs)]
     verdict = decide(reports, CHANGE, min_tokens=1, baseline=USED)
     assert not verdict.blessed
+    assert verdict.outcome == "not_comparable"
     assert verdict.reasons == (
-        "masked_token_loss (overall): max_increase cannot be checked, the baseline has no value "
-        f"(1 example(s) have a non-finite score); {WAY_OUT}",
+        "masked_token_loss (overall) cannot be compared: 1 example(s) have a non-finite score; "
+        f"{WAY_OUT}",
     )
-    others = parse_thresholds('[{"metric": "token_accuracy", "max_decrease": 0.5}]')
+    others = parse_thresholds(
+        '[{"metric": "token_accuracy", "max_decrease": 0.5, "judge": "point"}]'
+    )
     assert decide(reports, others, min_tokens=1, baseline=USED).blessed
 
 
@@ -183,7 +195,10 @@ def test_slices_without_tokens_are_never_judged():
     thresholds = parse_thresholds('[{"metric": "masked_token_loss", "max": 3, "slice": "*"}]')
     verdict = decide([WITHOUT[0], empty], thresholds, min_tokens=0, baseline=NONE)
     assert verdict.blessed
-    assert "1 slice(s) with fewer than 1 tokens: not judged" in verdict.notes
+    assert "1 slice(s) too small to be judged, see verdict.json" in verdict.notes
+    small = verdict.findings[-1]
+    assert (small.key, small.outcome, small.passed) == (SMALL, "slice_too_small", True)
+    assert small.text.endswith("(lang=eo) is not judged: 0 tokens, fewer than 1")
 
 
 @pytest.mark.parametrize(
@@ -200,6 +215,8 @@ def test_slices_without_tokens_are_never_judged():
         ('[{"metric": "perplexity", "max": NaN}]', "max: got nan, expected a finite number"),
         ('[{"metric": "perplexity", "max_increase": -1}]', "got -1, expected a number >= 0"),
         ('[{"metric": "perplexity", "max": 1, "slice": "de"}]', r"got 'de', expected '\*'"),
+        ('[{"metric": "perplexity", "max": 1, "judge": "mean"}]', "judge: got 'mean', expected 'p"),
+        ('[{"metric": "token_count", "min": 1, "judge": "interval"}]', "token_count is a count"),
     ],
 )
 def test_thresholds_that_are_refused(text, message):

@@ -14,9 +14,10 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from tensorflow_transform import beam as tft_beam
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
 
-from components.trainer import export, training
+from components.trainer import export, score_signature, training
 from components.trainer.decoding import DecodeOptions
 from components.trainer.models import ModelSpec, build_model
+from components.trainer.objective import Objective
 from components.trainer.request import (
     BatchOptions,
     LossOptions,
@@ -24,6 +25,7 @@ from components.trainer.request import (
     TrainOptions,
     TrainRequest,
 )
+from components.trainer.score_signature import Score
 from transform import preprocessing, sequence
 from transform.settings import Settings, Side
 from transform.vocabulary import Vocabularies, Vocabulary
@@ -139,9 +141,9 @@ def test_signatures_are_those_of_the_design(served) -> None:
 def test_score_has_the_whole_contract(served) -> None:
     scores = call(served, "score", [serialized(*row) for row in ROWS])
     by_example = ["loss_sum", "weight_sum", "token_count", "correct_sum", "sequence_correct"]
-    by_example += ["target_bytes", "target_words"]
+    by_example += ["target_bytes", "target_words", "unknown_bytes"]
     by_position = [f"position_{name}" for name in ("loss", "weight", "correct", "confidence")]
-    by_position += ["position_region", "target_ids"]
+    by_position += ["position_region", "target_ids", "predicted_ids"]
     shapes = dict.fromkeys(by_example, (4,)) | dict.fromkeys(by_position, (4, 5))
     assert {name: value.shape for name, value in scores.items()} == shapes
 
@@ -162,6 +164,7 @@ def test_score_of_known_rows(served) -> None:
     # "one two", "one three" ("two" has weight 0), "three", four times "one": in UTF-8 bytes
     np.testing.assert_allclose(scores["target_bytes"], [7, 9, 5, 15])
     np.testing.assert_allclose(scores["target_words"], [2, 2, 1, 4])
+    np.testing.assert_array_equal(scores["unknown_bytes"], 0)
     weighted = (scores["position_loss"] * scores["position_weight"]).sum(axis=1)
     np.testing.assert_allclose(scores["loss_sum"], weighted, rtol=1e-6)
     assert (scores["position_loss"][1, :4] > 0).all()  # at weight 0 too: it is a real position
@@ -197,6 +200,7 @@ def test_a_word_outside_the_vocabulary_is_never_right(exported) -> None:
     scores = call(served, "score", [serialized("1", "four five")])
     np.testing.assert_array_equal(scores["target_ids"][0], [1, 1, 3, 0, 0])
     assert scores["position_confidence"][0, 0] > 0.99
+    assert scores["unknown_bytes"] == len("fourfive")
     assert scores["correct_sum"] == scores["sequence_correct"] == 0
 
 
@@ -214,6 +218,30 @@ def test_scores_do_not_depend_on_the_other_rows_of_a_batch(served) -> None:
         alone = call(served, "score", [serialized(*row)])
         for name, value in alone.items():
             np.testing.assert_allclose(value[0], together[name][index], rtol=2e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("positions", [1, 7, 10**6])
+def test_micro_batches_change_no_score(served, positions: int) -> None:
+    """One row at a time, rows of about equal length together, or all: unsorted as they come."""
+    rows = [serialized(*row) for row in ROWS * 2]
+    named = {name: SPEC[name] for name in ("source", "target", "importance")}
+    features = call(served, "transform_features", rows)
+    batch = {name: tf.constant(value) for name, value in features.items()}
+    objective = Objective(served[2], SETTINGS, LossOptions())
+    score = Score(served[2], objective, SETTINGS, VOCABULARIES["target"], positions)
+    found = tf.function(score, autograph=False)(tf.io.parse_example(rows, named), batch)
+    for name, value in call(served, "score", rows).items():
+        np.testing.assert_allclose(found[name], value, rtol=2e-6, atol=1e-6, err_msg=name)
+
+
+def test_a_micro_batch_takes_the_rows_that_fit_with_the_longest_of_them() -> None:
+    def ends(lengths: list[int], positions: int) -> list[int]:
+        return score_signature._ends(tf.constant(lengths, tf.int64), positions).numpy().tolist()
+
+    assert ends([1, 2, 2, 5, 9, 9], 8) == [3, 4, 5, 6]  # 9 alone is too long, and one all the same
+    assert ends([1, 2, 2, 5, 9, 9], 20) == [4, 6]
+    assert ends([1, 2, 2, 5, 9, 9], 54) == [6]
+    assert ends([], 8) == []
 
 
 def test_label_smoothing_is_not_in_the_score(served) -> None:

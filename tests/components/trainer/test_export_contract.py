@@ -158,12 +158,17 @@ def test_score_counts_what_is_scored(windows) -> None:
             [0, 1, 0, 0, 0, 0],
         ],
     )
-    np.testing.assert_array_equal(scores["position_region"].sum(axis=1), [5, 6, 6, 2])
+    np.testing.assert_array_equal(
+        scores["position_region"],
+        # bos; what the window repeats
+        [[2, 1, 1, 1, 1, 0], [2, 2, 2, 1, 1, 1], [2, 1, 1, 1, 1, 1], [2, 1, 0, 0, 0, 0]],
+    )
     np.testing.assert_allclose(scores["token_count"], [3, 3, 4, 1])
     np.testing.assert_allclose(scores["weight_sum"], [2.5, 8, 3.5, 1])
     # "a bb ccc", "<m> a", "a x bb", ""
     np.testing.assert_allclose(scores["target_bytes"], [8, 5, 6, 0])
     np.testing.assert_allclose(scores["target_words"], [3, 2, 3, 0])
+    np.testing.assert_array_equal(scores["unknown_bytes"], [0, 0, 1, 0])  # "x"
     weighted = (scores["position_loss"] * scores["position_weight"]).sum(axis=1)
     np.testing.assert_allclose(scores["loss_sum"], weighted, rtol=1e-6)
 

@@ -1,0 +1,67 @@
+"""What a raw example is called by its owner: the file and line it was read from.
+
+A raw example does not say so itself. ExampleGen has noted the line of the n-th row of each shard, so the
+few rows of interest are looked for by their digest, in one more pass over the raw shards.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Collection, Sequence
+
+import tensorflow as tf
+
+from components import records
+from components.example_gen.places import Places
+
+_ROWS_READ = 4096
+
+
+def digest(row: bytes) -> str:
+    """What a serialized raw example is called where nothing else is known."""
+    return hashlib.blake2b(row, digest_size=16).hexdigest()
+
+
+def places(wanted: Collection[str], patterns: Sequence[str], ingest_report: str) -> dict[str, str]:
+    """`file:line` of raw examples, by digest; of equal rows the first. Those not found are left out.
+
+    Args:
+      wanted: digests.
+      patterns: TFRecord patterns of the raw examples.
+      ingest_report: folder of ExampleGen's report; "": there is none, and nothing is known.
+    """
+    path = os.path.join(ingest_report, "report.json")
+    if not wanted or not ingest_report or not tf.io.gfile.exists(path):
+        return {}
+    with tf.io.gfile.GFile(path) as file:
+        report = json.load(file)
+    inputs = tuple(each["path"] for each in report["files"])
+    shards = {part["name"]: part for part in report["shards"]}
+    missing, found = set(wanted), dict[str, str]()
+    for shard in sorted(file for pattern in patterns for file in tf.io.gfile.glob(pattern)):
+        # A shard's name in the report holds the folder of its split.
+        part = shards.get("/".join(shard.split("/")[-2:]))
+        if not missing or not part:
+            continue
+        here = _rows(shard, missing)
+        lines = Places(os.path.join(ingest_report, part["lines"]), inputs)
+        try:
+            known = lines.of(sorted(here.values()), of_all=part["rows"]) if here else {}
+        except (AssertionError, OSError, tf.errors.OpError):
+            continue
+        found |= {name: known[row] for name, row in here.items() if row in known}
+        missing -= found.keys()
+    return found
+
+
+def _rows(shard: str, wanted: Collection[str]) -> dict[str, int]:
+    """The first row of a shard, from 0, with each of the digests."""
+    found: dict[str, int] = {}
+    number = 0
+    for rows in records.dataset([shard]).batch(_ROWS_READ).as_numpy_iterator():
+        for row in rows.tolist():
+            name = digest(row)
+            if name in wanted:
+                found.setdefault(name, number)
+            number += 1
+    return found
