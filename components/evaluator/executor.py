@@ -62,7 +62,6 @@ class Executor(NamedRunner, base_beam_executor.BaseBeamExecutor):
             models=_models(request, verdict),
             thresholds=verdict.thresholds,
             columns=request.slices,
-            make_pipeline=self._make_beam_pipeline,
         )
         _bless(verdict, input_dict, output_dict, exec_properties)
 

@@ -1,22 +1,29 @@
-"""The evaluation in TensorFlow Model Analysis' own files, written by its own writers.
+"""The evaluation in TensorFlow Model Analysis' own files, made by its own functions.
 
 `tfma.load_eval_result(folder)` and `tfma.load_validation_result(folder)` read them. One model is
 unnamed, two are `candidate` and `baseline`, as TFX's Evaluator has it. A metric without a value is
-not written: TFMA would show it as NaN. Intervals are ours (`metrics`), not TFMA's.
+not written: TFMA would show it as NaN. Intervals are ours (`metrics`), not TFMA's. Its writers are steps
+of a Beam pipeline, which costs more than all the rest of an evaluation of a thousand examples; what they
+write is a few records.
 """
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
-import apache_beam as beam
+import tensorflow as tf
 import tfx.components  # noqa: F401  (before TFMA: it repairs an import of TFDV's)
 
 import tensorflow_model_analysis as tfma  # isort: skip
+from google.protobuf import json_format  # isort: skip
+from google.protobuf.message import Message  # isort: skip
 from tensorflow_model_analysis.proto import (  # isort: skip
+    config_pb2,
     metrics_for_slice_pb2,
     validation_result_pb2,
+)
+from tensorflow_model_analysis.writers import (  # isort: skip
+    metrics_plots_and_validations_writer as tfma_writer,
 )
 
 from components.evaluator.findings import Finding
@@ -39,7 +46,6 @@ def write_tfma(
     models: Mapping[str, str],
     thresholds: Sequence[Threshold],
     columns: Sequence[str],
-    make_pipeline: Callable[[], beam.Pipeline],
 ) -> None:
     """Write metrics, validation result and configuration into the folder `output`.
 
@@ -50,29 +56,32 @@ def write_tfma(
       models: folder by name: one model under "", or `candidate` and `baseline`.
       thresholds: the limits that were asked for.
       columns: the slice columns.
-      make_pipeline: makes the Beam pipeline that the writers run in.
     """
     applied = [t for t in (FINITE_LOSS, *thresholds) if BASELINE in models or not t.is_change]
     config = _eval_config(models, applied, columns)
-    writers = [
-        tfma.writers.MetricsPlotsAndValidationsWriter(
-            {key: os.path.join(output, key) for key in ("metrics", "validations")},
-            config,
-            rubber_stamp=verdict.baseline.status == BASELINE_NONE,
-        ),
-        tfma.writers.EvalConfigWriter(output, config, model_locations=dict(models)),
+    candidate = next(iter(models))
+    rows = [
+        tfma_writer.convert_slice_metrics_to_proto(_metrics(report, candidate), None)
+        for report in reports
     ]
-    rows = [_metrics(report, next(iter(models))) for report in reports]
-    validation = _validation(verdict, next(iter(models)), applied, columns)
-    with make_pipeline() as pipeline:
-        evaluation = {
-            # Untyped: the writer's type hint does not know the bounded values that it writes.
-            "metrics": pipeline
-            | "Metrics" >> beam.Create(rows, reshuffle=False).with_output_types(Any),
-            "validations": pipeline | "Validation" >> beam.Create([validation], reshuffle=False),
-        }
-        for writer in writers:
-            _ = evaluation | writer.stage_name >> writer.ptransform
+    combined = tfma_writer.CombineValidations(
+        config, rubber_stamp=verdict.baseline.status == BASELINE_NONE
+    )
+    found = _validation(verdict, candidate, applied, columns)
+    validation = combined.extract_output(combined.add_input(combined.create_accumulator(), found))
+    run = config_pb2.EvalRun(
+        eval_config=config, version=tfma.version.VERSION, model_locations=dict(models)
+    )
+    _write_records(os.path.join(output, "metrics-00000-of-00001.tfrecord"), rows)
+    _write_records(os.path.join(output, "validations.tfrecord"), [validation])
+    with tf.io.gfile.GFile(os.path.join(output, "eval_config.json"), "w") as file:
+        file.write(json_format.MessageToJson(run))
+
+
+def _write_records(path: str, messages: Iterable[Message]) -> None:
+    with tf.io.TFRecordWriter(path) as file:
+        for message in messages:
+            file.write(message.SerializeToString())
 
 
 def _metrics(report: SliceReport, candidate: str) -> _TfmaMetrics:
