@@ -85,6 +85,7 @@ def report_data(record: dict[str, Any], pipeline_folder: str = "", folder: str =
         metrics=record["metrics"],
         worst=record.get("worst", {}),
         samples=record.get("samples", {}),
+        tags=record.get("tags", {}),
         serving=record.get("serving_check") or {},
         not_pushed=record.get("not_pushed") or "",
         history=history["points"],

@@ -1,4 +1,4 @@
-"""What a report shows of a run beyond the terminal: lineage, worst, samples."""
+"""What a report shows of a run beyond the terminal: lineage, worst, samples, tags."""
 
 import dataclasses
 import json
@@ -10,7 +10,7 @@ from components.pusher.versions import digest
 from pipeline import store
 
 _HASHED = 64 * 2**20  # bytes of an artifact up to which its content is hashed
-_FILES = {"worst": "worst.json", "samples": "samples.json"}
+_FILES = {"worst": "worst.json", "samples": "samples.json", "tags": "tags.json"}
 
 Outputs = Mapping[str, Mapping[str, str]]
 

@@ -18,6 +18,7 @@ class ReportData:
       metrics: the Evaluator's metrics.json.
       worst: the Evaluator's worst.json.
       samples: the Evaluator's samples.json.
+      tags: the Evaluator's tags.json, of tagging.
       serving: the ServingCheck's serving_check.json.
       not_pushed: why the model was not.
       history: points {"step", "train_loss", "validation_loss", "useful_tokens_per_second"}.
@@ -42,6 +43,7 @@ class ReportData:
     metrics: Json = field(default_factory=dict)
     worst: Json = field(default_factory=dict)
     samples: Json = field(default_factory=dict)
+    tags: Json = field(default_factory=dict)
     serving: Json = field(default_factory=dict)
     not_pushed: str = ""
     history: Sequence[Json] = ()

@@ -10,6 +10,7 @@ from pipeline.report.metrics import numbers, tiles
 from pipeline.report.samples import samples, worst
 from pipeline.report.serving import serving
 from pipeline.report.slices import intervals, positions
+from pipeline.report.tags import tags
 from pipeline.report.timing import components, goodput
 from pipeline.report.training import training
 from pipeline.report.tuning import tuning
@@ -38,6 +39,7 @@ def _sections(data: ReportData) -> list[Section]:
         Section("Slices", by_slice + numbers(data.metrics)),
         Section("Training", training(data)),
         Section("Loss by position", positions(data.metrics)),
+        Section("Tags", tags(data.tags)),
         Section("Samples", samples(data.samples)),
         Section("Worst", worst(data.worst)),
         Section("Serving check", serving(data.serving)),

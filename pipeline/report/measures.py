@@ -19,6 +19,11 @@ _KNOWN: dict[str, tuple[str, Format, bool]] = {
     "token_accuracy": ("token accuracy", percent, False),
     "sequence_accuracy": ("sequence accuracy", percent, False),
     "calibration": ("calibration error", percent, True),
+    "bleu": ("BLEU", number, False),
+    "chrf": ("chrF", number, False),
+    "exact_match": ("exact match", percent, False),
+    "tag_macro_f1": ("macro F1 of tags", percent, False),
+    "span_f1": ("F1 of spans", percent, False),
 }
 COUNTS = {"token_count": "tokens", "example_count": "examples"}
 _NOT_SHOWN = {*COUNTS, "token_weight", "weight_sum", "zero_weight_examples"}

@@ -17,6 +17,9 @@ _TILES = (
     "bits_per_byte",
     "token_accuracy",
     "sequence_accuracy",
+    "bleu",
+    "tag_macro_f1",
+    "span_f1",
 )
 # The unit is on the tile, where there is room for it.
 _TILE_NOTES = {measures.LOSS: "nats, masked"}

@@ -157,5 +157,6 @@ def test_files_of_the_components_are_found_wherever_they_are(book: Book) -> None
     assert found == {
         "worst": {"examples": [1]},
         "samples": {},
+        "tags": {},
         "lineage": [],
     }

@@ -15,6 +15,7 @@ from pipeline.report.lineage import lineage
 from pipeline.report.metrics import numbers
 from pipeline.report.samples import samples
 from pipeline.report.slices import intervals, positions
+from pipeline.report.tags import tags
 from pipeline.report.timing import goodput
 from pipeline.report.verdict import banner, checks
 
@@ -130,11 +131,11 @@ def test_changes_are_better_or_worse_only_where_the_interval_excludes_0() -> Non
 
 def test_metrics_that_the_report_does_not_know_are_shown() -> None:
     item = {
-        "candidate": {"masked_token_loss": 1.0, "exact_match": 0.25},
-        "diff": {"exact_match": 0.1},
+        "candidate": {"masked_token_loss": 1.0, "my_metric": 0.25},
+        "diff": {"my_metric": 0.1},
     }
     found = _words(numbers({"slices": [item]}))
-    assert "exact match" in found
+    assert "my metric" in found
     assert "0.2500 Δ +0.100 – –" in found
 
 
@@ -210,3 +211,19 @@ def test_many_buckets_are_folded_away() -> None:
     assert "<details>" not in str(blocks(lengths(given)))
     many = str(blocks(lengths(given | {"buckets": given["buckets"] * 2})))
     assert "<summary>10 lengths that batches are padded to</summary>" in many
+
+
+def test_tags_are_told_worst_first_and_spans_apart() -> None:
+    def scores(f1: float, precision: float | None, actual: float) -> dict[str, Any]:
+        return {"f1": f1, "precision": precision, "recall": f1, "actual": actual, "predicted": 4.0}
+
+    each = [scores(0.9, 0.8, 7.0) | {"tag": "NOUN"}, scores(0.0, None, 2.0) | {"tag": "X"}]
+    found = {"tokens": {"tags": each, "micro": scores(0.75, 0.75, 9.0)}, "spans": None}
+    assert _words(tags(found)) == (
+        "tag F1 precision recall in the data predicted "
+        "all 75.00 % 75.00 % 75.00 % 9 4 "
+        "X 0.00 % – 0.00 % 2 4 "
+        "NOUN 90.00 % 80.00 % 90.00 % 7 4 "
+        "By the weights of the tokens; spans count once."
+    )
+    assert tags({}) == ()
