@@ -80,7 +80,7 @@ def test_only_the_chief_exports(monkeypatch, tmp_path, index: int) -> None:
     monkeypatch.setattr(executor.training, "train", lambda *_: (None, history))
     monkeypatch.setattr(executor.training, "clear_checkpoints", lambda _: done.append("cleared"))
     monkeypatch.setattr(executor.Vocabularies, "read", lambda _: None)
-    monkeypatch.setattr(executor.Settings, "from_json", lambda _: _Settings())
+    monkeypatch.setattr(executor.inputs.Settings, "from_json", lambda _: _Settings())
     monkeypatch.setattr(executor.export, "export", lambda *_: _export(tmp_path / "model", done))
     properties = dict.fromkeys(
         ("settings", "model_options", "loss_options", "batch_options", "decode_options"), "{}"
