@@ -77,7 +77,8 @@ class Scoring:
         self._settings, self._facts, self._columns = settings, facts["settings"], columns
         signature = loaded.signatures["score"]
         known = signature.structured_outputs
-        names = [name for name in _SCORES if name in known] + list(_POSITIONS if tokens else ())
+        names = [name for name in _SCORES if name in known]
+        names += _POSITIONS if tokens else ["position_weight"]
         self._call = _pruned(signature, "examples", names)
         self._texts = TokenTexts(loaded, settings, size) if tokens else None
         longest = sum(side.max_length for side in settings.sides.values())
@@ -116,9 +117,10 @@ class Scoring:
         for name in SUMS:
             if name in outputs:
                 result.add(name, outputs[name][counted])
-        weights, tokens = outputs["weight_sum"][counted], outputs["token_count"][counted]
-        same = np.isclose(weights, tokens, rtol=_UNIT_WEIGHT_TOLERANCE, atol=0)
-        result.reweighted += int((~same).sum())
+        # By position: weights of 0.5 and 1.5 add up to their number.
+        weights = outputs["position_weight"][counted]
+        same = (weights == 0) | np.isclose(weights, 1, rtol=_UNIT_WEIGHT_TOLERANCE, atol=0)
+        result.reweighted += int((~same).any(axis=1).sum())
 
 
 class Prediction:

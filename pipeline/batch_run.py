@@ -131,7 +131,12 @@ def _through_beam(
     from pipeline.batch_beam import RunUnit
 
     try:
-        with beam.Pipeline(argv=with_runner(shlex.split(arguments))) as pipeline:
+        made = beam.Pipeline(argv=with_runner(shlex.split(arguments)))
+    except ValueError as error:
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(f"--beam: got {arguments!r}, expected Beam's options: {reason}") from None
+    try:
+        with made as pipeline:
             _ = (
                 pipeline
                 | "Files" >> beam.Create(list(enumerate(files)))

@@ -48,6 +48,7 @@ def create_pipeline(
     input_key: str,
     base_model: str = "",
     failed_checks: int = 0,
+    lost_pushes: int = 0,
 ) -> pipeline.Pipeline:
     """The whole line.
 
@@ -59,6 +60,7 @@ def create_pipeline(
       input_key: hash of what the vocabulary is made from, see `vocabulary_state`.
       base_model: folder of the model to start from, or ""; see `base_model`.
       failed_checks: how many serving checks of earlier runs failed.
+      lost_pushes: how many versions that earlier runs pushed are gone.
     """
     settings = _settings(config, inputs, paths).to_json()
     # Windows and drops count tokens; otherwise ingesting knows nothing of Transform.
@@ -94,7 +96,7 @@ def create_pipeline(
     last_blessed = _last_blessed()
     evaluator = _evaluator(config, examples, vocabulary, trainer, last_blessed)
     check = _serving_check(config, examples, transform, trainer, evaluator, failed_checks)
-    pusher = _pusher(config, trainer, evaluator, check)
+    pusher = _pusher(config, trainer, evaluator, check, lost_pushes)
     nodes: list[BaseNode] = [examples, statistics, schema, validator, vocabulary, transform]
     nodes += [*base, *tuner, trainer, last_blessed, evaluator, *check, pusher]
     return pipeline.Pipeline(
@@ -193,7 +195,9 @@ def _trainer(
         settings=settings,
         **_options(config),
         decode_options=json.dumps(decode, sort_keys=True),
-        code_hash=code_hash("transform", "components.sequence_loss", "components.trainer"),
+        code_hash=code_hash(
+            "transform", "components.records", "components.sequence_loss", "components.trainer"
+        ),
         base_model=base[0].outputs["result"] if base else None,
         data_key=data_key,
         hyperparameters=tuner[0].outputs["best_hyperparameters"] if tuner else None,
@@ -313,18 +317,32 @@ def _serving_check(
         ingest_report=examples.outputs["ingest_report"],
         options=json.dumps(options, sort_keys=True),
         failed_before=failed_checks,
-        code_hash=code_hash("components.serving_check", "components.saved_model"),
+        code_hash=code_hash(
+            "transform.settings",
+            "transform.tokenizers",
+            "components.serving_check",
+            "components.example_gen.places",
+            "components.records",
+            "components.saved_model",
+            "components.shards",
+        ),
     )
     found.add_upstream_node(evaluator)  # it measures time: nothing else is to run meanwhile
     return [found]
 
 
 def _pusher(
-    config: Config, trainer: BaseNode, evaluator: BaseNode, check: list[BaseNode]
+    config: Config,
+    trainer: BaseNode,
+    evaluator: BaseNode,
+    check: list[BaseNode],
+    lost_pushes: int,
 ) -> BaseNode:
     destination = os.path.abspath(config.serving.push_to)
     pushed: list[int | str] = [version.number for version in versions.existing(destination)]
     pushed += [f"withdrawn {version.number}" for version in versions.withdrawn(destination)]
+    if lost_pushes:
+        pushed.append(f"lost {lost_pushes}")
     return ours.VersionPusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],

@@ -58,12 +58,12 @@ def agree(database: str, destination: str) -> None:
     withdrawn, served = _folders(aside), _folders(destination)[-1:]
 
     def is_withdrawn(uri: str) -> bool:
-        model = os.path.join(uri, _MODEL)
-        if any(same_model(model, folder) for folder in served):
-            return False  # under another number
-        return any(same_model(model, folder) for folder in withdrawn)
+        return any(same_model(os.path.join(uri, _MODEL), folder) for folder in withdrawn)
 
-    store.revoke(database, is_withdrawn)
+    def is_served(uri: str) -> bool:
+        return any(same_model(os.path.join(uri, _MODEL), folder) for folder in served)
+
+    store.revoke(database, is_withdrawn, is_served)
 
 
 def _folders(destination: str) -> list[str]:

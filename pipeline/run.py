@@ -92,6 +92,7 @@ def _pipeline(config: Config, found: inputs.RunInputs, run_paths: paths.RunPaths
         input_key=key,
         base_model=base_model.base_model(models, base_model.data_key(found)),
         failed_checks=store.failed_checks(run_paths.metadata),
+        lost_pushes=store.lost_pushes(run_paths.metadata),
     )
 
 

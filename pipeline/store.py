@@ -79,15 +79,18 @@ def models(database: str) -> list[MadeModel]:
     ]
 
 
-def revoke(database: str, is_withdrawn: Callable[[str], bool]) -> None:
+def revoke(
+    database: str, is_withdrawn: Callable[[str], bool], is_served: Callable[[str], bool]
+) -> None:
     """Revoke the blessings of models that are not to be served; give the others theirs back.
 
     A model that was withdrawn, or whose last serving check failed, is then neither what the next run is
-    compared with nor what it starts from.
+    compared with nor what it starts from. The model that is served stays both, whatever a later check
+    said: or else any model would do in its place, being the first.
 
     Args:
       database: of the pipeline; it need not exist.
-      is_withdrawn: whether the model with this URI is.
+      is_withdrawn, is_served: whether the model with this URI is.
     """
     if not os.path.exists(database):
         return
@@ -101,7 +104,8 @@ def revoke(database: str, is_withdrawn: Callable[[str], bool]) -> None:
         if not blessed and not revoked:
             continue
         model = facts["current_model_id"].int_value
-        now = int(model in unfit or is_withdrawn(uris.get(model, "")))
+        uri = uris.get(model, "")
+        now = int((model in unfit or is_withdrawn(uri)) and not is_served(uri))
         if (blessed, revoked) != (1 - now, now):
             facts["blessed"].int_value, facts[_REVOKED].int_value = 1 - now, now
             changed.append(blessing)
@@ -125,6 +129,18 @@ def failed_checks(database: str) -> int:
         return 0
     found = _open(database).get_artifacts_by_type("InfraBlessing")
     return sum(each.custom_properties["blessed"].int_value == 0 for each in found)
+
+
+def lost_pushes(database: str) -> int:
+    """How many pushed versions are no longer where they were pushed to."""
+    if not os.path.exists(database):
+        return 0
+    pushed = [
+        each.custom_properties["pushed_destination"].string_value
+        for each in _open(database).get_artifacts_by_type("PushedModel")
+        if each.custom_properties["pushed"].int_value == 1
+    ]
+    return sum(not os.path.isdir(folder) for folder in pushed)
 
 
 def run_outputs(database: str, run_id: str) -> dict[str, dict[str, str]]:

@@ -22,6 +22,10 @@ _UNITS: Mapping[str, tuple[str, ...]] = {
     "bits_per_byte": _BYTES,
     "loss_per_word": _WORDS,
     "sequence_accuracy": _SEQUENCES,
+    # The same sample is decoded by both, and compared with the raw text.
+    "bleu": (),
+    "chrf": (),
+    "exact_match": (),
     "token_count": (),
     "token_weight": (),
     "example_count": (),
@@ -67,7 +71,7 @@ class Comparability:
 def comparability(candidate: Array, baseline: Array) -> Comparability:
     """Compare what two models have scored, bucket by bucket: sums [G, C] over all examples."""
     problems = {}
-    for name in metrics.METRICS:
+    for name in (*metrics.METRICS, *metrics.EXTRAS):
         if problem := _difference(candidate, baseline, _UNITS.get(name, _TOKENS)):
             problems[name] = f"the baseline scores other {problem}"
     return Comparability(problems, _other_words(candidate, baseline))

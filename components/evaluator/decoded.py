@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from components import saved_model
 from components.evaluator import translation
-from components.evaluator.metrics import BUCKETS, Array
+from components.evaluator.metrics import BUCKETS
 from components.evaluator.scoring import ModelError, one_line
 
 SIGNATURE = "serving_default"
@@ -86,9 +86,11 @@ def digest(row: bytes) -> bytes:
 
 
 def reference(row: bytes, target: str) -> str:
-    """The raw text of the target column; lists of tokens are joined."""
-    values = tf.train.Example.FromString(row).features.feature[target].bytes_list.value
-    return b" ".join(values).decode("utf-8", "replace")
+    """The raw text of the target column; lists of tokens, or of ids, are joined."""
+    found = tf.train.Example.FromString(row).features.feature[target]
+    if found.int64_list.value:
+        return " ".join(map(str, found.int64_list.value))
+    return b" ".join(found.bytes_list.value).decode("utf-8", "replace")
 
 
 def column(path: str) -> str:
@@ -118,16 +120,9 @@ class Decoder:
         Raises:
           ModelError: the model refuses them.
         """
-        decode = self._model.signatures[SIGNATURE]
         try:
+            decode = self._model.signatures[SIGNATURE]
             texts = decode(examples=tf.constant(rows, tf.string))["text"].numpy()
         except Exception as error:
             raise ModelError(f"{self._path}: {SIGNATURE} failed ({one_line(error)})") from error
         return [text.decode("utf-8", "replace") for text in texts]
-
-
-def estimates(found: Array) -> tuple[Array, Array]:
-    """From [G, C]: the metrics [K], and those without each of the R buckets that hold examples."""
-    groups = found[:, -1] > 0
-    others = (1.0 - np.eye(len(found)))[groups]
-    return translation.scores(found.sum(axis=0)), translation.scores(others @ found)

@@ -210,8 +210,8 @@ def _judge(request: EvaluationRequest, sums: _Sums, baseline: validation.Baselin
             )
             for key in slicing.sorted_slices(list(sums.by_slice), request.slices)
         )
-        compared_reports = (between.applied_to(report) for report in reports)
-        return tuple(extras.added(each, sums.extras, confidence) for each in compared_reports)
+        whole = (extras.added(report, sums.extras, confidence) for report in reports)
+        return tuple(between.applied_to(report) for report in whole)
 
     reports = reports_of(request.confidence)
     verdict = validation.decide(

@@ -25,7 +25,7 @@ from components.evaluator.metrics import (
 from components.evaluator.slicing import OVERALL
 
 _UPPER = dict.fromkeys(EXTRAS, 1.0) | {translation.BLEU: 100.0, translation.CHRF: 100.0}
-_NOT_OF_SLICES = "it is measured over all examples only"
+_NO_SPANS = "no span was found: spans need tags that are all O, B-x or I-x"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,13 +48,10 @@ class Found:
 
 
 def added(report: SliceReport, found: Found, confidence: float) -> SliceReport:
-    """The report with the task's metrics; of a slice, with the reason why it has none."""
-    measured = _measured(found, confidence)
+    """The report on all examples with the task's metrics; one on a slice as it is."""
+    measured = _measured(found, confidence) if report.key == OVERALL else []
     if not measured:
         return report
-    if report.key != OVERALL:
-        nothing = {name: Measurement(math.nan, absent=_NOT_OF_SLICES) for name in measured[0]}
-        measured = [nothing] * 3
     ours, theirs, diff = measured
     return dataclasses.replace(
         report,
@@ -76,9 +73,11 @@ def _measured(found: Found, confidence: float) -> list[dict[str, Measurement]]:
     if classes:
         parts = _with(parts, TAG_MACRO_F1, tags.macro_f1, list(classes.values()), confidence)
     if spans:
-        parts = _with(
-            parts, SPAN_F1, lambda s: tags.f1(s.sum(-2)), list(spans.values()), confidence
-        )
+        stacked = list(spans.values())
+        parts = _with(parts, SPAN_F1, lambda sums: tags.f1(sums.sum(-2)), stacked, confidence)
+    elif classes:
+        nothing = {SPAN_F1: Measurement(math.nan, absent=_NO_SPANS)}
+        parts = [{**part, **nothing} for part in parts]
     return parts if classes or spans else []
 
 

@@ -88,7 +88,7 @@ def without_value(key: SliceKey, threshold: Threshold, outcome: Outcome, text: s
     return Finding(key, threshold, math.nan, passed, f"{name_of(key, threshold)}{text}", outcome)
 
 
-_NOT_MEASURED = Measurement(math.nan, absent="it is not measured in this task")
+_NOT_MEASURED = Measurement(math.nan, absent="it is not measured here")
 
 
 def check_finite(report: SliceReport, non_finite_key: str) -> Finding:

@@ -53,6 +53,7 @@ SCORES = (
     "lacks_words",
     "lacks_unknown_bytes",
     "lacks_positions",
+    "reweighted_tokens",
     *calibration.COLUMNS,
 )
 _COUNTED = ("examples", "weighted_examples", "reweighted_examples", "non_finite_examples")
@@ -190,7 +191,9 @@ def sums_of_examples(scores: Array) -> Array:
     weights, tokens = (scores[:, SCORES.index(name)] for name in ("weight_sum", "token_count"))
     weighted = weights != 0
     finite = np.isfinite(scores).all(axis=1)
+    # Weights of 0.5 and 1.5 add up to their number: where there are values by position, they tell.
     reweighted = ~np.isclose(weights, tokens, rtol=_UNIT_WEIGHT_TOLERANCE, atol=0)
+    reweighted |= scores[:, SCORES.index("reweighted_tokens")] > 0
     counted = np.where((weighted | ~finite)[:, None], scores, 0.0)
     losses, unknown = (counted[:, SCORES.index(name)] for name in ("loss_sum", "unknown_bytes"))
     # A model that does not know a word has not said which one it is: that takes the word's bytes.
@@ -202,7 +205,7 @@ def sums_of_examples(scores: Array) -> Array:
 def measure(sums: Array, *, confidence: float) -> dict[str, Measurement]:
     """Return all `METRICS` of one model on one slice from its sums [G, C]."""
     measurements = {name: _measurement(each, sums, confidence) for name, each in FORMULAS.items()}
-    return measurements | {name: Measurement(value) for name, value in _counts(sums).items()}
+    return measurements | {name: _counted(value) for name, value in _counts(sums).items()}
 
 
 def compare(candidate: Array, baseline: Array, *, confidence: float) -> dict[str, Measurement]:
@@ -217,7 +220,7 @@ def compare(candidate: Array, baseline: Array, *, confidence: float) -> dict[str
         low, high = interval(value, ours_without - theirs_without, confidence)
         differences[name] = Measurement(value, low, high, absent)
     theirs_counts = _counts(baseline)
-    counts = {n: Measurement(value - theirs_counts[n]) for n, value in _counts(candidate).items()}
+    counts = {n: _counted(value - theirs_counts[n]) for n, value in _counts(candidate).items()}
     return differences | counts
 
 
@@ -314,6 +317,10 @@ def _absence(value: float, formula: Formula, sums: Array) -> str:
 
 def _or_nan(value: float, absent: str) -> float:
     return math.nan if absent else value
+
+
+def _counted(value: float) -> Measurement:
+    return Measurement(value, absent="" if math.isfinite(value) else "a score is not finite")
 
 
 def _counts(sums: Array) -> dict[str, float]:

@@ -94,7 +94,10 @@ def scores_of(found: Scores, tokens: Tokens | None) -> Array:
     columns["lacks_words"] = np.full(size, float("target_words" not in found.by_example))
     columns["lacks_unknown_bytes"] = np.full(size, float("unknown_bytes" not in found.by_example))
     columns["lacks_positions"] = np.full(size, float(tokens is None))
+    columns["reweighted_tokens"] = np.zeros(size)
     if tokens is not None:
+        other = ~np.isclose(tokens.terms[:, 1], 1.0, rtol=1e-6)
+        columns["reweighted_tokens"] = np.bincount(tokens.example[other], minlength=size)
         sums = exact.add_by(tokens.example, tokens.terms, size)
         binned = _binned(tokens.example, tokens, tokens.terms, size)
         columns |= dict(zip(_TOKEN_SUMS, sums[:, :4].T, strict=True))

@@ -5,6 +5,7 @@ rows that are equal to the byte one is listed.
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -84,6 +85,9 @@ def _sample(row: bytes, found: Scores, at: int) -> dict[str, Any]:
     real = found.positions.region[at] != 0
     named = {"ids": "ids", "losses": "loss", "weights": "weight"}
     values = {name: getattr(found.positions, of)[at][real].tolist() for name, of in named.items()}
+    # Weight 0 may hide any loss, and JSON has no word for some.
+    for name in ("losses", "weights"):
+        values[name] = [each if math.isfinite(each) else None for each in values[name]]
     return values | {"row": row}
 
 

@@ -19,6 +19,7 @@ CLASS, SPAN = "tokens", "spans"
 Counts: TypeAlias = dict[tuple[str, str], Array]
 # Of a class or a span type: weight in both, in the prediction, in the targets.
 COUNTS = ("right", "predicted", "actual")
+_OTHER = "<other>"
 Span = tuple[str, int, int]  # type, first position, the one after the last
 
 
@@ -33,10 +34,11 @@ def counts(found: Positions, buckets: Ints, texts: Sequence[str], size: int) -> 
     """
     if found.predicted is None:
         return {}
-    # A baseline may know tags that the candidate does not.
+    # A baseline may know tags that the candidate does not: they are one more, in no row.
+    texts = [*texts, _OTHER]
     targets, predicted = (np.minimum(ids, len(texts) - 1) for ids in (found.ids, found.predicted))
     classes = class_counts(found, targets, predicted, buckets, (size, len(texts)))
-    there = np.flatnonzero(classes.any(axis=(0, 2))).tolist()
+    there = np.flatnonzero(classes[:, :-1].any(axis=(0, 2))).tolist()
     by_name = {(CLASS, texts[number]): classes[:, number] for number in there}
     if is_bio([text for text in texts if not text.startswith("<")]):
         names = np.asarray(texts, object)

@@ -103,7 +103,7 @@ def change_tone(item: Json, name: str) -> str:
     value = values(item, "diff").get(name)
     if not is_finite(value) or name not in _KNOWN:
         return "soft"
-    low, high = bounds(item, name, "diff") or (value, value)
-    if low <= 0 <= high:
+    found = bounds(item, name, "diff")
+    if found is None or found[0] <= 0 <= found[1]:
         return "soft"
     return "good" if (value < 0) == _KNOWN[name][2] else "bad"

@@ -136,7 +136,8 @@ def _drawn(item: Json, shown: _Shown, look: str) -> tuple[Html, Cell]:
     if not is_finite(value):
         reason = ((item.get("absent") or {}).get(shown.model) or {}).get(shown.metric, "")
         return Html(""), Cell(NOTHING, (Note(str(reason)),))
-    low, high = measures.bounds(item, shown.metric, shown.model) or (value, value)
+    bounds = measures.bounds(item, shown.metric, shown.model)
+    low, high = bounds or (value, value)
     lines = [(shown.reference, "zero")]
     if _key(item) in shown.margins:
         lines.append((shown.margins[_key(item)], "margin"))
@@ -148,7 +149,7 @@ def _drawn(item: Json, shown: _Shown, look: str) -> tuple[Html, Cell]:
         else measures.written(shown.metric, value)
     )
     ends = measures.interval(shown.metric, low, high, sign=shown.is_change)
-    return mark, Cell(text, (Note(ends),), tone if tone != "soft" else "")
+    return mark, Cell(text, (Note(ends),) if bounds else (), tone if tone != "soft" else "")
 
 
 def _scale(shown: _Shown) -> Row:

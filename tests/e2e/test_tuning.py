@@ -63,6 +63,6 @@ def test_a_bad_space_ends_the_run_before_it_starts(tokenline, folder) -> None:
     (folder / "pipeline_config.yaml").write_text(CONFIG.replace("[0.02, ", "[0.02, -1, "))
     refused = tokenline("run", cwd=folder)
     assert refused.code == 2
-    expected = "9: train.tune.space.learning_rate[1]: got -1.0, expected a number > 0"
+    expected = "10: train.tune.space.learning_rate[1]: got -1.0, expected a number > 0"
     assert refused.err.strip().endswith(expected)
     assert len(refused.err.strip().splitlines()) == 1

@@ -160,7 +160,7 @@ def test_every_component_of_ours_carries_the_hash_of_its_code(line) -> None:
             ("components.example_validator",),
             ("transform", "components.shards", "components.subwords", "components.vocabulary_gen"),
             ("transform", "components.shards", "components.sequence_transform"),
-            ("transform", "components.sequence_loss", "components.trainer"),
+            ("transform", "components.records", "components.sequence_loss", "components.trainer"),
             (
                 "transform.settings",
                 "transform.vocabulary",
@@ -170,7 +170,15 @@ def test_every_component_of_ours_carries_the_hash_of_its_code(line) -> None:
                 "components.saved_model",
                 "components.weighted_mean",
             ),
-            ("components.serving_check", "components.saved_model"),
+            (
+                "transform.settings",
+                "transform.tokenizers",
+                "components.serving_check",
+                "components.example_gen.places",
+                "components.records",
+                "components.saved_model",
+                "components.shards",
+            ),
             ("components.pusher",),
         ]
     }

@@ -99,7 +99,17 @@ def test_a_blessing_that_a_run_gives_again_does_not_last(two_versions, config):
     assert blessed(two_versions) == [("A", 1), ("A", 0), ("B", 0), ("B", 0)]
 
 
-def test_a_model_whose_last_check_failed_is_no_baseline_until_it_passes(two_versions, config):
+@pytest.mark.parametrize(
+    ("index", "while_failed"),
+    [
+        (0, [("A", 0), ("A", 0), ("B", 1), ("B", 1)]),
+        # B is served: were it no baseline, the next model would be pushed as the first.
+        (1, [("A", 1), ("A", 0), ("B", 1), ("B", 1)]),
+    ],
+)
+def test_a_model_whose_last_check_failed_is_no_baseline_until_it_passes_or_is_served(
+    two_versions, config, index, while_failed
+):
     database = store._open(two_versions)
     kind = database.put_artifact_type(proto.ArtifactType(name="InfraBlessing"))
     models = sorted(database.get_artifacts_by_type("Model"), key=lambda each: each.id)
@@ -107,12 +117,26 @@ def test_a_model_whose_last_check_failed_is_no_baseline_until_it_passes(two_vers
     for passed in (1, 0, 1):
         check = proto.Artifact(type_id=kind, uri="check")
         check.custom_properties["blessed"].int_value = passed
-        check.custom_properties["current_model_id"].int_value = models[1].id
+        check.custom_properties["current_model_id"].int_value = models[index].id
         database.put_artifacts([check])
         rollback_command.agree(two_versions, config.serving.push_to)
         seen.append(blessed(two_versions))
     assert seen[0] == seen[2] == [("A", 1), ("A", 0), ("B", 1), ("B", 1)]
-    assert seen[1] == [("A", 1), ("A", 0), ("B", 0), ("B", 0)]
+    assert seen[1] == while_failed
+
+
+def test_pushed_versions_that_are_gone_are_counted(two_versions, tmp_path):
+    assert store.lost_pushes(two_versions) == 0
+    database = store._open(two_versions)
+    kind = database.put_artifact_type(proto.ArtifactType(name="PushedModel"))
+    for number, pushed in ((1, 1), (7, 1), (8, 0)):  # of which only 1 is there
+        made = proto.Artifact(type_id=kind, uri="pushed")
+        made.custom_properties["pushed"].int_value = pushed
+        folder = str(tmp_path / f"runs/p/serving/{number}")
+        made.custom_properties["pushed_destination"].string_value = folder
+        database.put_artifacts([made])
+    assert store.lost_pushes(two_versions) == 1
+    assert store.lost_pushes("no/metadata.db") == 0
 
 
 def test_a_model_that_is_served_under_another_number_stays_blessed(two_versions, tmp_path):

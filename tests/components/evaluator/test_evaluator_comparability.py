@@ -80,8 +80,13 @@ def test_other_text_altogether_is_nothing_to_compare_with():
     assert between.nothing.startswith("the baseline scores other tokens: token_count 800 against")
 
 
-@pytest.mark.skipif("unknown_bytes" not in metrics.SUMS, reason="`score` does not give them yet")
 def test_models_that_know_other_words_say_so():
     between = comparability(sums(unknown_bytes=0.5), sums())
     assert between.other_words.startswith("the models know other words: unknown_bytes")
     assert not TOKENS & set(between.problems)
+
+
+def test_metrics_of_tags_need_the_same_tokens_and_those_of_decoded_text_do_not():
+    problems = comparability(sums(weight_sum=3.0), sums()).problems
+    assert {"tag_macro_f1", "span_f1"} <= set(problems)
+    assert not {"bleu", "chrf", "exact_match"} & set(problems)

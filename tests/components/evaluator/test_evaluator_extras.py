@@ -64,8 +64,7 @@ def test_only_all_examples_have_them() -> None:
     assert overall.candidate["exact_match"].value == pytest.approx(0.5)
     assert {"x", *translation.METRICS} == set(overall.diff)
     part = extras.added(SliceReport(SliceKey("lang", "de"), REPORT.candidate), found, 0.95)
-    assert part.candidate["bleu"].absent == "it is measured over all examples only"
-    assert part.diff == {}
+    assert part.candidate == REPORT.candidate
     assert extras.added(REPORT, Found(), 0.95) is REPORT
 
 
@@ -87,3 +86,13 @@ def test_tags_and_spans() -> None:
     told = extras.tables(found)["tags"]
     assert told["tokens"]["micro"]["recall"] == pytest.approx(4 / 6)
     assert told["spans"]["tags"][0]["tag"] == "X"
+
+
+def test_tags_that_mark_no_spans_have_no_f1_of_spans() -> None:
+    counts = np.zeros((metrics.BUCKETS, 1, 3))
+    counts[[0, 3], 0] = [[3, 4, 5], [1, 1, 1]]
+    report = extras.added(
+        SliceReport(OVERALL, {}), Found(tags={(tags.CLASS, "NOUN"): counts}), 0.95
+    )
+    assert "spans need tags that are all O, B-x or I-x" in report.candidate["span_f1"].absent
+    assert not report.candidate["tag_macro_f1"].absent

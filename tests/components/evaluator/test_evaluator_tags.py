@@ -104,6 +104,14 @@ def test_a_model_that_does_not_say_what_it_predicts_counts_nothing() -> None:
     assert tags.counts(found, np.array([0]), TEXTS, 1) == {}
 
 
+def test_a_tag_that_the_candidate_does_not_know_is_no_tag_of_its() -> None:
+    found = positions([[3, 4]], [[3, 9]], [[1, 1]])  # of a baseline: 9 is beyond the texts
+    counts = tags.counts(found, np.array([0]), TEXTS, 1)
+    assert counts["tokens", "I-X"].tolist() == [[0, 0, 1]]
+    assert counts["spans", "X"].tolist() == [[0, 1, 1]]
+    assert {name for _, name in counts} == {"B-X", "I-X", "X"}
+
+
 def test_a_class_that_is_not_in_the_targets_is_not_in_the_mean() -> None:
     assert tags.macro_f1(np.array([[1.0, 1.0, 1.0], [0.0, 3.0, 0.0]])) == 1.0
     assert np.isnan(tags.macro_f1(np.zeros((2, 3))))

@@ -377,3 +377,25 @@ def test_a_tagger_that_does_not_say_what_it_predicts_has_no_tags(tmp_path, reque
     evaluation = evaluate(request, in_process())
     assert evaluation.of_task == {}
     assert "tag_macro_f1" not in evaluation.reports[0].candidate
+
+
+def test_weights_that_add_up_to_their_number_are_not_all_1(
+    tmp_path, make_row, make_examples, request_of
+):
+    row = make_row((2.0, 1.0), (0.5, 1.5), (1, 1), sure=(0.5, 0.5), ids=(4, 5))
+    path = make_examples(tmp_path / "x.gz", [row])
+    request = request_of(tmp_path / "out", example_patterns=(path,), baseline=None)
+    (whole, *_) = evaluate(request, in_process()).reports
+    assert whole.candidate["bits_per_byte"].absent == "weights are not all 1"
+
+
+def test_a_loss_that_is_not_finite_at_weight_0_is_null_in_the_samples(
+    tmp_path, make_row, make_examples, request_of
+):
+    row = make_row((2.0, math.nan), (1.0, 0.0), (1, 1), sure=(0.5, 0.5), ids=(6, 7))
+    path = make_examples(tmp_path / "x.gz", [row])
+    request = request_of(tmp_path / "out", example_patterns=(path,), baseline=None)
+    evaluation = evaluate(request, in_process())
+    assert evaluation.verdict.blessed
+    (sample,) = evaluation.tables["samples"]
+    assert sample["losses"] == [2.0, None]

@@ -184,7 +184,8 @@ def _scores(losses: list[float]):
         tf.debugging.assert_none_equal(text, "bad", message="row: got bad, expected good")
         loss = tf.gather(tf.constant(losses), tf.strings.length(text))
         names = ("loss_sum", "weight_sum", "token_count", "target_bytes", "sequence_correct")
-        return dict.fromkeys(names, tf.ones_like(loss)) | {"loss_sum": loss}
+        by_position = {"position_weight": tf.ones_like(loss)[:, tf.newaxis]}
+        return dict.fromkeys(names, tf.ones_like(loss)) | {"loss_sum": loss} | by_position
 
     class Loaded:
         signatures = {"score": score.get_concrete_function()}
