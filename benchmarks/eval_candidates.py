@@ -102,6 +102,11 @@ def ours(root: str, *, baseline: bool = False) -> Callable[[], dict[str, float]]
             spec.BATCH_SIZE: BATCH,
             spec.CONFIDENCE: EvalConfig().confidence,
             spec.MIN_TOKENS: EvalConfig().min_tokens,
+            spec.BLESSING_RULE: "{}",
+            spec.WORST: EvalConfig().worst,
+            spec.WORST_MIN_TOKENS: EvalConfig().worst_min_tokens,
+            spec.SAMPLES: EvalConfig().samples,
+            spec.DECODE_EXAMPLES: 0,  # the others decode nothing
         }
         _run(executor.Executor, inputs, outputs, properties, root)
         with open(os.path.join(output, "evaluation", "metrics.json")) as file:

@@ -106,8 +106,15 @@ def _file_result(raw: dict[str, Any]) -> FileResult:
     return FileResult(**raw, bad_rows=bad_rows, fault=BadRow(**fault) if fault else None)
 
 
-def raise_bad_rows(files: Sequence[FileResult], request: IngestRequest) -> None:
+def raise_bad_rows(
+    files: Sequence[FileResult], request: IngestRequest, *, looked_at: str = ""
+) -> None:
     """Refuse the input if a file is unusable or more rows are bad than are allowed.
+
+    Args:
+      files: what was found.
+      request: says how many are allowed.
+      looked_at: where, if not everywhere.
 
     Raises:
       InputError: up to 20 lines, by span, file and line, and how many there are in all.
@@ -118,7 +125,8 @@ def raise_bad_rows(files: Sequence[FileResult], request: IngestRequest) -> None:
         listed = [
             row for file in files for row in sorted([*file.bad_rows, *filter(None, [file.fault])])
         ]
-        raise InputError(_message(listed, faults=len(faults), bad=bad, request=request))
+        text = _message(listed, looked_at, faults=len(faults), bad=bad, request=request)
+        raise InputError(text)
 
 
 def raise_empty_splits(files: Sequence[FileResult], request: IngestRequest) -> None:
@@ -139,13 +147,16 @@ def raise_empty_splits(files: Sequence[FileResult], request: IngestRequest) -> N
         )
 
 
-def _message(listed: Sequence[BadRow], *, faults: int, bad: int, request: IngestRequest) -> str:
+def _message(
+    listed: Sequence[BadRow], looked_at: str, *, faults: int, bad: int, request: IngestRequest
+) -> str:
     lines = [str(row) for row in listed[:LINES_SHOWN]]
     total = faults + bad
     if total > 1:
         shown = f"the first {len(lines)} are listed; " if total > len(lines) else ""
         lines.append(
-            f"{request.input_base}: {shown}got {bad} bad rows and {faults} unusable files, "
+            f"{request.input_base}: {shown}got {bad} bad rows and {faults} unusable files"
+            f"{looked_at and f' {looked_at}'}, "
             f"expected at most {request.max_bad_rows} bad rows (data.max_bad_rows)"
         )
     return "\n".join(lines)

@@ -30,7 +30,7 @@ def preflight(request: IngestRequest) -> Listing:
     """
     listing = input_files(request.input_base, request.spans, request.format, split=request.split)
     looked = [_look(file, request) for file in listing.files[:FILES_READ]]
-    raise_bad_rows(looked, request)
+    raise_bad_rows(looked, request, looked_at=f"in the first {ROWS_PER_FILE} rows of a file")
     return listing
 
 
