@@ -105,8 +105,8 @@ def ours(root: str, *, baseline: bool = False) -> Callable[[], dict[str, float]]
             spec.BLESSING_RULE: "{}",
             spec.WORST: EvalConfig().worst,
             spec.WORST_MIN_TOKENS: EvalConfig().worst_min_tokens,
-            spec.SAMPLES: EvalConfig().samples,
-            spec.DECODE_EXAMPLES: 0,  # the others decode nothing
+            spec.SAMPLES: 0,  # the others decode nothing
+            spec.DECODE_EXAMPLES: 0,
         }
         _run(executor.Executor, inputs, outputs, properties, root)
         with open(os.path.join(output, "evaluation", "metrics.json")) as file:
