@@ -297,26 +297,29 @@ def _records(scored: Any, plan: adding.Plan, columns: Mapping[str, str]) -> list
     """What is written to `sums.json`, in several collections."""
     sums = scored[ScoreAndAdd.SUMS] | "AddArrays" >> beam.CombinePerKey(combining.AddArrays())
     incidents = scored[ScoreAndAdd.INCIDENTS] | "OneOfAKind" >> beam.CombinePerKey(min)
-    tokens = scored[ScoreAndAdd.TOKENS] | "AddTokens" >> beam.CombinePerKey(combining.AddRows())
     texts, limits = plan.token_slices.texts, plan.limits
-    rows = [
-        scored[ScoreAndAdd.TABLES]
-        | f"Of[{table}]" >> beam.Filter(lambda pair, table=table: pair[0] == table)
-        | f"First[{table}]" >> beam.CombinePerKey(combining.First(limits.of(table)))
-        for table in (ranking.BY_LOSS, ranking.BY_LOSS_SUM, ranking.SAMPLES)
-    ] | "Tables" >> beam.Flatten()
-    counts = scored[ScoreAndAdd.TAGS] | "AddTags" >> beam.CombinePerKey(combining.AddArrays())
-    return [
-        counts | "Tags" >> beam.MapTuple(lambda key, array: (_TAGS, *key, array.tolist())),
-        sums | "Sums" >> beam.MapTuple(lambda pair, array: (*pair, _listed(array))),
-        incidents,
-        tokens
-        | "Worst"
-        >> beam.MapTuple(lambda _, t: (ranking.TOKENS, ranking.worst_tokens(t, texts, limits))),
-        rows
-        | "Told"
-        >> beam.MapTuple(lambda t, found: (t, [ranking.told(r, columns, texts) for r in found])),
-    ]
+    records = [sums | "Sums" >> beam.MapTuple(lambda pair, found: (*pair, _listed(found)))]
+    records.append(incidents)
+    if limits.worst or limits.samples:
+        most = max(limits.worst, limits.samples)
+        rows = scored[ScoreAndAdd.TABLES] | "First" >> beam.CombinePerKey(combining.First(most))
+
+        def told(table: str, found: list[combining.Ranked]) -> tuple[str, list[dict[str, Any]]]:
+            first = found[: limits.of(table)]
+            return table, [ranking.told(each, columns, texts) for each in first]
+
+        records.append(rows | "Told" >> beam.MapTuple(told))
+    if limits.worst:
+        tokens = scored[ScoreAndAdd.TOKENS] | "AddTokens" >> beam.CombinePerKey(combining.AddRows())
+        worst = beam.MapTuple(
+            lambda _, found: (ranking.TOKENS, ranking.worst_tokens(found, texts, limits))
+        )
+        records.append(tokens | "Worst" >> worst)
+    if plan.tags:
+        counts = scored[ScoreAndAdd.TAGS] | "AddTags" >> beam.CombinePerKey(combining.AddArrays())
+        listed = beam.MapTuple(lambda key, found: (_TAGS, *key, found.tolist()))
+        records.append(counts | "Tags" >> listed)
+    return records
 
 
 def _listed(array: Array) -> list[Any]:
