@@ -21,8 +21,8 @@ _COLUMNS = (
 )
 # Of a sample that was decoded, or of tags.
 _OF_TASK = (
-    ("bleu", "BLEU", "{:.1f}".format),
-    ("chrf", "chrF", "{:.1f}".format),
+    ("bleu", "of a decoded sample BLEU", "{:.2f}".format),
+    ("chrf", "chrF", "{:.2f}".format),
     ("exact_match", "exact match", _share),
     ("tag_macro_f1", "macro F1 of the tags", _share),
     ("span_f1", "F1 of the spans", _share),

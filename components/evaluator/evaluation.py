@@ -114,7 +114,7 @@ def parse_splits(text: str) -> tuple[str, ...]:
 class Evaluation:
     """What came out: the reports (overall first), the verdict, and rows of tables by their name.
 
-    `tags` is `tags.report`, of tagging.
+    `of_task` is `extras.tables`.
     """
 
     reports: tuple[metrics.SliceReport, ...]
