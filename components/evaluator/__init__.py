@@ -6,5 +6,6 @@
 
 `adding` is the step that sees examples: `positions`, `token_slices`, `ranking` and `tags` make sums and
 ranks of a batch, which `combining` adds up, exactly (`exact`); `decoded` decodes a sample, `extras` measures
-what one task has. `metrics`, `calibration` and `validation` are functions of arrays; only `component`, `executor`, `spec` and `tfma_output` load TFX.
+what one task has. `metrics`, `calibration` and `validation` are functions of arrays; only `component`,
+`executor`, `spec` and `tfma_output` load TFX.
 """
