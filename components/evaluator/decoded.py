@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from components import saved_model
 from components.evaluator import translation
+from components.evaluator.exact import Array
 from components.evaluator.metrics import BUCKETS
 from components.evaluator.scoring import ModelError, one_line
 
@@ -49,35 +50,40 @@ class _DecodeAndAdd(beam.DoFn):
         self._models = models
 
     def process(self, sample: list[tuple[bytes, bytes]]) -> Iterator[Result]:
-        try:
-            yield sums(sample, [Decoder(path) for path in self._models], column(self._models[0]))
-        except ModelError as error:
-            yield [], str(error)
+        target = column(self._models[0])
+        found: list[Array] = []
+        for path in self._models:
+            try:
+                found.append(sums(sample, Decoder(path), target))
+            except ModelError as error:
+                if not found:
+                    yield [], str(error)
+                    return
+                # A baseline that cannot decode leaves the candidate its scores.
+        yield np.stack(found, axis=1).tolist(), ""
 
 
-def sums(sample: Sequence[tuple[bytes, bytes]], models: Sequence[Decode], target: str) -> Result:
-    """Decode (digest, serialized example) pairs with each model.
+def sums(sample: Sequence[tuple[bytes, bytes]], decode: Decode, target: str) -> Array:
+    """Decode (digest, serialized example) pairs.
 
     Args:
       sample: in any order.
-      models: from serialized examples to texts.
+      decode: from serialized examples to texts.
       target: the raw column that holds the reference.
 
     Returns:
-      [G, M, translation.SUMS] as lists, and no problem.
+      [G, translation.SUMS].
     """
     ordered = sorted(sample, key=lambda pair: (len(pair[1]), pair[0]))  # little padding
-    added = np.zeros((BUCKETS, len(models), translation.SUMS))
+    added = np.zeros((BUCKETS, translation.SUMS))
     for start in range(0, len(ordered), BATCH_SIZE):
         batch = ordered[start : start + BATCH_SIZE]
         rows = [row for _, row in batch]
-        decoded = [decode(rows) for decode in models]
+        texts = decode(rows)
         references = [reference(row, target) for row in rows]
         buckets = [int.from_bytes(key[:8]) % BUCKETS for key, _ in batch]
-        for index, texts in enumerate(decoded):
-            found = translation.sums_of_examples(texts, references)
-            np.add.at(added[:, index], buckets, found)
-    return added.tolist(), ""
+        np.add.at(added, buckets, translation.sums_of_examples(texts, references))
+    return added
 
 
 def digest(row: bytes) -> bytes:

@@ -105,3 +105,11 @@ def test_a_model_that_refuses_is_a_problem_not_a_crash(models, collected) -> Non
     assert sums.size == 0
     assert problem.startswith(f"{models[0]}: serving_default failed (")
     assert "\n" not in problem
+
+
+def test_a_baseline_that_cannot_decode_leaves_the_candidate_its_scores(models, collected, tmp_path):
+    rows = [row(*pair) for pair in TEXTS]
+    sums, problem = collected(rows, [models[0], str(tmp_path)], 100)
+    alone, _ = collected(rows, models[:1], 100)
+    assert problem == ""
+    np.testing.assert_array_equal(sums, alone)
