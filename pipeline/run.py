@@ -116,6 +116,7 @@ def _record(
     seconds: float,
 ) -> dict[str, Any]:
     """Everything worth knowing about a finished run; also written to run.json."""
+    age = process.age()  # before what this itself takes
     from pipeline import curves, report_command, run_details, store
 
     outputs = store.run_outputs(run_paths.metadata, tfx_run)
@@ -129,7 +130,7 @@ def _record(
         "tfx_run": tfx_run,
         "spans": list(found.spans),
         "seconds": seconds,
-        "process_seconds": process.age(),
+        "process_seconds": age,
         "nodes": [dataclasses.asdict(node) for node in nodes if node.name not in _HIDDEN],
         "outputs": outputs,
         "verdict": _read_json(evaluation, "verdict.json"),
