@@ -1,7 +1,6 @@
 """The one step that sees examples: a batch in, its sums, its worst and its incidents out."""
 
 import dataclasses
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,7 +8,7 @@ import apache_beam as beam
 import numpy as np
 
 from components.errors import InputError
-from components.evaluator import exact, metrics, ranking, slicing, tags
+from components.evaluator import exact, identity, metrics, ranking, slicing, tags
 from components.evaluator.exact import Array, Ints
 from components.evaluator.positions import Scores, Tokens, cells_of, scores_of, tokens_of
 from components.evaluator.scoring import ModelError, Scorer
@@ -81,8 +80,8 @@ class ScoreAndAdd(beam.DoFn):
                 yield beam.pvalue.TaggedOutput(self.INCIDENTS, (kind, text))
 
     def _score_and_add(self, batch: list[bytes]) -> Iterator[Any]:
-        digests = [hashlib.blake2b(row, digest_size=16).digest() for row in batch]
-        buckets = np.array([int.from_bytes(digest[:8]) % metrics.BUCKETS for digest in digests])
+        digests = [identity.digest(row) for row in batch]
+        buckets = np.array([identity.bucket(digest) for digest in digests])
         found = [self._score(kind, batch, digests) for kind in self._models]
         tokens = [tokens_of(each.positions) if each and each.positions else None for each in found]
         rows = np.stack([_rows(*pair, len(batch)) for pair in zip(found, tokens, strict=True)], 1)

@@ -79,8 +79,6 @@ def comparability(candidate: Array, baseline: Array) -> Comparability:
 
 def _difference(candidate: Array, baseline: Array, units: tuple[str, ...]) -> str:
     for unit in units:
-        if unit not in metrics.SUMS:
-            continue
         ours, theirs = metrics.column(candidate, unit), metrics.column(baseline, unit)
         if not np.allclose(ours, theirs, rtol=1e-6, atol=0, equal_nan=True):
             return f"{_THINGS[unit]}: {unit} {theirs.sum():.10g} against {ours.sum():.10g}"
@@ -91,12 +89,9 @@ def _other_words(candidate: Array, baseline: Array) -> str:
     """How much more of the text one model reads as unknown than the other."""
     if tokens := _difference(candidate, baseline, _TOKENS):
         return f"the baseline scores other {tokens}"
-    if "unknown_bytes" not in metrics.SUMS:
-        return ""
-    if "lacks_unknown_bytes" in metrics.SUMS:
-        both = np.stack([candidate, baseline])
-        if metrics.column(both.reshape(-1, both.shape[-1]), "lacks_unknown_bytes").any():
-            return "a model does not say which words it knows: an earlier version exported it"
+    both = np.stack([candidate, baseline])
+    if metrics.column(both, "lacks_unknown_bytes").any():
+        return "a model does not say which words it knows: an earlier version exported it"
     if words := _difference(candidate, baseline, ("unknown_bytes",)):
         return f"the models know other {words}"
     return ""

@@ -4,9 +4,6 @@ The sample is the examples with the smallest digests: the same in each run, what
 and workers were. Decoding is dear, so it is a sample; all models decode the same one.
 """
 
-import hashlib
-import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 
 import apache_beam as beam
@@ -14,10 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from components import saved_model
-from components.evaluator import translation
+from components.evaluator import identity, translation
 from components.evaluator.exact import Array
-from components.evaluator.metrics import BUCKETS
-from components.evaluator.scoring import ModelError, one_line
+from components.evaluator.identity import BUCKETS
+from components.evaluator.scoring import ModelError, facts, one_line
 
 SIGNATURE = "serving_default"
 BATCH_SIZE = 64
@@ -39,7 +36,7 @@ class DecodeSample(beam.PTransform):
         """One element, also of no examples."""
         return (
             examples
-            | "Digest" >> beam.Map(lambda row: (digest(row), row))
+            | "Digest" >> beam.Map(lambda row: (identity.digest(row), row))
             | "Sample" >> beam.combiners.Top.Smallest(self._count)
             | "Decode" >> beam.ParDo(_DecodeAndAdd(self._models))
         )
@@ -81,14 +78,9 @@ def sums(sample: Sequence[tuple[bytes, bytes]], decode: Decode, target: str) -> 
         rows = [row for _, row in batch]
         texts = decode(rows)
         references = [reference(row, target) for row in rows]
-        buckets = [int.from_bytes(key[:8]) % BUCKETS for key, _ in batch]
+        buckets = [identity.bucket(key) for key, _ in batch]
         np.add.at(added, buckets, translation.sums_of_examples(texts, references))
     return added
-
-
-def digest(row: bytes) -> bytes:
-    """What decides the bucket of an example, and whether it is in the sample."""
-    return hashlib.blake2b(row, digest_size=16).digest()
 
 
 def reference(row: bytes, target: str) -> str:
@@ -101,8 +93,7 @@ def reference(row: bytes, target: str) -> str:
 
 def column(path: str) -> str:
     """The raw column of the target side, from what a model says of itself."""
-    with tf.io.gfile.GFile(os.path.join(path, saved_model.FACTS)) as file:
-        return str(json.loads(file.read())["settings"]["target"]["column"])
+    return str(facts(path)["settings"]["target"]["column"])
 
 
 class Decoder:

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from components.evaluator import calibration
+from components.evaluator import calibration, identity
 from components.evaluator.exact import Array
 from components.evaluator.slicing import OVERALL, SliceKey
 from components.weighted_mean import WeightedMean
@@ -38,7 +38,7 @@ TOKEN_WEIGHT = "token_weight"
 EXAMPLE_COUNT = "example_count"
 ZERO_WEIGHT_EXAMPLES = "zero_weight_examples"
 
-BUCKETS = 20
+BUCKETS = identity.BUCKETS
 # What is known of an example, see `positions.scores_of`; the rest of SUMS is derived from these in
 # `sums_of_examples`. `lacks_...` is 1 where the model's `score` does not say.
 SCORES = (

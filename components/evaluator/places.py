@@ -4,7 +4,6 @@ A raw example does not say so itself. ExampleGen has noted the line of the n-th 
 few rows of interest are looked for by their digest, in one more pass over the raw shards.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Collection, Sequence
@@ -12,14 +11,10 @@ from collections.abc import Collection, Sequence
 import tensorflow as tf
 
 from components import records
+from components.evaluator import identity
 from components.example_gen.places import Places
 
 _ROWS_READ = 4096
-
-
-def digest(row: bytes) -> str:
-    """What a serialized raw example is called where nothing else is known."""
-    return hashlib.blake2b(row, digest_size=16).hexdigest()
 
 
 def places(wanted: Collection[str], patterns: Sequence[str], ingest_report: str) -> dict[str, str]:
@@ -60,7 +55,7 @@ def _rows(shard: str, wanted: Collection[str]) -> dict[str, int]:
     number = 0
     for rows in records.dataset([shard]).batch(_ROWS_READ).as_numpy_iterator():
         for row in rows.tolist():
-            name = digest(row)
+            name = identity.digest(row).hex()
             if name in wanted:
                 found.setdefault(name, number)
             number += 1

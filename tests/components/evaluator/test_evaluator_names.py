@@ -5,7 +5,8 @@ import json
 import pytest
 import tensorflow as tf
 
-from components.evaluator.places import digest, places
+from components.evaluator import identity
+from components.evaluator.places import places
 from components.example_gen.places import PlaceWriter
 
 ROWS = [b"one", b"two", b"one", b"three"]
@@ -36,7 +37,7 @@ def folder(tmp_path):
 
 
 def test_rows_are_named_by_file_and_line(folder):
-    wanted = [digest(row) for row in (b"one", b"three", b"four", b"nowhere")]
+    wanted = [identity.digest(row).hex() for row in (b"one", b"three", b"four", b"nowhere")]
     found = places(wanted, [str(folder / "examples/Split-eval/*")], str(folder))
     # Of equal rows it is the first.
     assert found == dict(
@@ -46,10 +47,10 @@ def test_rows_are_named_by_file_and_line(folder):
 
 def test_what_is_not_known_is_left_out(folder):
     pattern = [str(folder / "examples/Split-eval/*")]
-    assert places([digest(b"one")], pattern, "") == {}
-    assert places([digest(b"one")], pattern, str(folder / "examples")) == {}
+    assert places([identity.digest(b"one").hex()], pattern, "") == {}
+    assert places([identity.digest(b"one").hex()], pattern, str(folder / "examples")) == {}
     report = json.loads((folder / "report.json").read_text())
     report["shards"][0]["rows"] = 5  # the lines are about another number of rows
     (folder / "report.json").write_text(json.dumps(report))
-    wanted = [digest(b"one"), digest(b"four")]
+    wanted = [identity.digest(b"one").hex(), identity.digest(b"four").hex()]
     assert places(wanted, pattern, str(folder)) == {wanted[1]: "data/y.jsonl:8"}
