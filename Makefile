@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 CONFIG ?= pipeline_config.yaml
 
-.PHONY: run test unit bench-loss bench-transform bench-train bench-eval bench-blessing lint format lock wheel setup clean
+.PHONY: run test test-slow unit bench-loss bench-transform bench-train bench-eval bench-blessing lint format lock wheel setup clean
 
 run: setup
 	$(BIN)/tokenline run --config $(CONFIG)
@@ -13,8 +13,12 @@ run: setup
 test: lint
 	$(BIN)/python -m pytest
 
+# retrain killed at every named point and at random times, and many spans in a row: about an hour.
+test-slow: setup
+	$(BIN)/python -m pytest -m slow
+
 unit: setup
-	$(BIN)/python -m pytest -m "not pipeline"
+	$(BIN)/python -m pytest -m "not pipeline and not slow"
 
 # About ten minutes on two cores. TORCH=... names an interpreter that has PyTorch, to compare with it.
 bench-loss: setup

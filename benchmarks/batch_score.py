@@ -49,7 +49,7 @@ def main() -> None:
 
 def _compare(model: str, rows: str, few: str, folder: str, rounds: int) -> None:
     """Print both rates of each turn, and the ratio."""
-    from pipeline.batch_units import loaded_model
+    from pipeline.batch_models import loaded_model
 
     loaded_model(model)
     output = os.path.join(folder, "scores.jsonl")
@@ -71,12 +71,11 @@ def _compare(model: str, rows: str, few: str, folder: str, rounds: int) -> None:
 
 
 def _seconds_by_line(model: str, rows: str) -> tuple[float, list[str]]:
-    from pipeline.batch_units import loaded_model
-    from pipeline.use_model import score_lines
+    from pipeline import use_model
 
     started = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()) as out:
-        score_lines(*loaded_model(model), rows)
+        use_model.score(model, "", rows)
     return time.perf_counter() - started, out.getvalue().splitlines()
 
 

@@ -100,6 +100,8 @@ def ours(root: str, *, baseline: bool = False) -> Callable[[], dict[str, float]]
             spec.SLICES: json.dumps([GROUP]),
             spec.THRESHOLDS: json.dumps([{"metric": "masked_token_loss", "max": 100.0}]),
             spec.BATCH_SIZE: BATCH,
+            spec.BLOCK_ROWS: EvalConfig().block_rows,
+            spec.BLOCK_MB: EvalConfig().block_mb,
             spec.CONFIDENCE: EvalConfig().confidence,
             spec.MIN_TOKENS: EvalConfig().min_tokens,
             spec.BLESSING_RULE: "{}",

@@ -8,6 +8,8 @@ from typing import Any
 
 _EXPORTS = {
     "IngestReport": "components.artifacts",
+    "SpanList": "components.artifacts",
+    "SpanStatistics": "components.artifacts",
     "Subwords": "components.artifacts",
     "TokenLedger": "components.artifacts",
     "TrainingHistory": "components.artifacts",
@@ -18,6 +20,8 @@ _EXPORTS = {
     "SequenceTuner": "components.tuner.component",
     "SequenceTransform": "components.sequence_transform.component",
     "ServingCheck": "components.serving_check.component",
+    "SpanCheck": "components.span_check.component",
+    "SpanWindow": "components.span_window.component",
     "StoppingExampleValidator": "components.example_validator.component",
     "VersionPusher": "components.pusher.component",
     "VocabularyGen": "components.vocabulary_gen.component",

@@ -13,6 +13,18 @@ class IngestReport(artifact.Artifact):
     TYPE_NAME = "components.IngestReport"
 
 
+class SpanList(artifact.Artifact):
+    """The spans that a run reads, and which of them are new: `spans.json`."""
+
+    TYPE_NAME = "components.SpanList"
+
+
+class SpanStatistics(artifact.Artifact):
+    """TFDV's statistics of one span alone, as StatisticsGen writes them; with `span_check.json`."""
+
+    TYPE_NAME = "components.SpanStatistics"
+
+
 class Subwords(artifact.Artifact):
     """What ExampleGen cuts text into pieces with: the files of `Settings.with_subwords`."""
 

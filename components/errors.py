@@ -13,6 +13,14 @@ class InputError(ValueError):
     """
 
 
+class Passing(InputError):
+    """Something outside is in the way that may be gone later: the same command may then succeed."""
+
+
+class InputChanged(Passing):
+    """The input is no longer what the run was started for; nothing need be wrong with what it is now."""
+
+
 def excerpt(values: Iterable[bytes | int]) -> str:
     """The start of a row's text, tokens or ids: what a message names the row by."""
     parts = [value if isinstance(value, bytes) else str(value).encode() for value in values]

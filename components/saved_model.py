@@ -1,23 +1,11 @@
 """Loading an exported model: the operations that its graph needs come first."""
 
-import json
-import os
 from typing import Any
 
 import tensorflow as tf
 
+from components import model_facts
 from transform import tokenizers
-
-FACTS = os.path.join("assets.extra", "tokenline.json")
-
-
-def target_ids(folder: str) -> int:
-    """How many target ids an exported model tells apart; 0 for one that does not say."""
-    facts = os.path.join(folder, FACTS)
-    if not tf.io.gfile.exists(facts):
-        return 0
-    with tf.io.gfile.GFile(facts) as file:
-        return int(json.loads(file.read()).get("model", {}).get("vocabulary_size", 0))
 
 
 def load(folder: str) -> Any:
@@ -26,8 +14,5 @@ def load(folder: str) -> Any:
     Raises:
       OSError, ValueError, tf.errors.OpError: it does not load.
     """
-    facts = os.path.join(folder, FACTS)
-    if tf.io.gfile.exists(facts):
-        with tf.io.gfile.GFile(facts) as file:
-            tokenizers.load_operations(json.loads(file.read()).get("needs", ()))
+    tokenizers.load_operations(model_facts.read_or_nothing(folder).get("needs", ()))
     return tf.saved_model.load(folder)

@@ -16,7 +16,7 @@ _BAD_INPUT = 2
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    chosen = _parser().parse_args(arguments)
+    chosen = _parser().parse_args(_with_beam(sys.argv[1:] if arguments is None else arguments))
     try:
         return chosen.command(chosen)
     except InputError as error:
@@ -31,6 +31,14 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         place = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         return _refuse(f"{place}{error.strerror or error}")
+
+
+def _with_beam(arguments: list[str]) -> list[str]:
+    """`--beam OPTIONS` as `--beam=OPTIONS`: argparse takes OPTIONS, which start with -, for its own."""
+    if "--beam" not in arguments[:-1]:
+        return arguments
+    at = arguments.index("--beam")
+    return [*arguments[:at], f"--beam={arguments[at + 1]}", *arguments[at + 2 :]]
 
 
 def _refuse(problems: str) -> int:
@@ -62,6 +70,20 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     run = _command(commands, "run", _run, "the whole line, locally, with live progress")
     _add_config(run)
+    run.add_argument("--order", help=argparse.SUPPRESS)  # how retrain starts a run
+    text = "trigger on new spans: each is new in exactly one run"
+    retrain = _command(commands, "retrain", _retrain, text)
+    _add_config(retrain)
+    what = retrain.add_mutually_exclusive_group()
+    what.add_argument("--once", action="store_true", help="take what is due, and end (default)")
+    what.add_argument("--watch", action="store_true", help="go on, and take spans as they come")
+    what.add_argument(
+        "--status", action="store_true", help="the queue, the last runs, what is parked"
+    )
+    what.add_argument("--retry", type=int, metavar="SPAN", help="take a parked span again")
+    retrain.add_argument(
+        "--json", action="store_true", help="JSON: of --status, else a line an event"
+    )
     report = _command(commands, "report", _report, "a run as an HTML page or as markdown")
     _add_config(report)
     report.add_argument("--run", help="id of the run (default: the newest)")
@@ -70,13 +92,19 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("-o", "--output", metavar="FILE", help=text)
     predict = _command(commands, "predict", _predict, "use the pushed model on raw text")
     _add_model(predict)
-    _add_files(predict, "text, one a line (default: -, stdin); with --output also rows")
+    _add_files(predict, "text, one a line, or rows: .jsonl, .csv, … (default: -, stdin)")
     predict.add_argument(
         "--json", action="store_true", help="a JSON object a line: the output and how sure it is"
     )
+    predict.add_argument(
+        "--input",
+        choices=("text", "jsonl"),
+        default="",
+        help="what stdin and other files hold (default: as their first line looks)",
+    )
     score = _command(commands, "score", _score, "loss of the pushed model on raw rows")
     _add_model(score)
-    _add_files(score, "JSON rows, one a line (default: -, stdin); with --output also other formats")
+    _add_files(score, "rows: .jsonl, .csv, .parquet, … (default: -, stdin, JSON lines)")
     score.add_argument(
         "--tokens", action="store_true", help="also each token: its text, id, loss, weight"
     )
@@ -85,6 +113,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_config(rollback)
     rollback.add_argument("--to", type=int, metavar="VERSION", help="go back, or on, to this one")
     rollback.add_argument("--list", action="store_true", help="say which versions there are")
+    prune = _command(commands, "prune", _prune, "free what old runs take on disk")
+    _add_config(prune)
+    prune.add_argument(
+        "--keep-runs", type=int, metavar="N", help="how many of the newest runs stay"
+    )
+    text = "runs of so many newest spans stay"
+    prune.add_argument("--keep-spans", type=int, metavar="N", help=text)
+    prune.add_argument("--dry-run", action="store_true", help="only say what would be freed")
     verify = _command(commands, "verify", _verify, "the invariance certificate of a run's model")
     _add_config(verify)
     _add_verify(verify)
@@ -124,8 +160,11 @@ def _add_model(command: argparse.ArgumentParser) -> None:
 
 def _add_files(command: argparse.ArgumentParser, text: str) -> None:
     command.add_argument("files", nargs="*", default=["-"], metavar="FILE", help=text)
+    command.add_argument("--key-column", default="", help="names a row in its result")
+    text = "of CSV cells (default: , or, in .tsv, tab)"
+    command.add_argument("--delimiter", default="", help=text)
     batch = command.add_argument_group(
-        "files of any size, through Beam, results in order with keys"
+        "files of any size, through Beam, results in order with keys (default: file and line)"
     )
     batch.add_argument(
         "--output",
@@ -136,12 +175,11 @@ def _add_files(command: argparse.ArgumentParser, text: str) -> None:
         "--format", choices=("jsonl", "jsonl.gz", "parquet"), help="of a folder's files"
     )
     batch.add_argument("--shard-rows", type=int, help="rows in each of them (default: 1000000)")
-    batch.add_argument("--key-column", default="", help="names a row (default: its file and line)")
-    batch.add_argument("--delimiter", default="", help="of CSV cells (default: , or, in .tsv, tab)")
     batch.add_argument(
         "--max-bad-rows", type=int, default=0, help="so many have no result but a line (default: 0)"
     )
-    batch.add_argument("--beam", default="", help="pipeline options (default: in this process)")
+    text = "Beam's, in quotes, for instance '--direct_num_workers=4' (default: in this process)"
+    batch.add_argument("--beam", default="", metavar="OPTIONS", help=text)
 
 
 def _add_verify(command: argparse.ArgumentParser) -> None:
@@ -153,9 +191,21 @@ def _add_verify(command: argparse.ArgumentParser) -> None:
 
 def _run(chosen: argparse.Namespace) -> int:
     from pipeline.config import load_config
+
+    if chosen.order:
+        from pipeline.retrain.child import run_ordered
+
+        return run_ordered(load_config(chosen.config), chosen.order)
     from pipeline.run import run
 
     return run(load_config(chosen.config))
+
+
+def _retrain(chosen: argparse.Namespace) -> int:
+    from pipeline.retrain.command import Options, retrain
+
+    options = Options(chosen.config, chosen.watch, chosen.retry, chosen.status, chosen.json)
+    return retrain(options)
 
 
 def _report(chosen: argparse.Namespace) -> int:
@@ -173,12 +223,29 @@ def _rollback(chosen: argparse.Namespace) -> int:
     return rollback_command.run(config, to=chosen.to, only_list=chosen.list)
 
 
+def _prune(chosen: argparse.Namespace) -> int:
+    from pipeline import prune_command
+    from pipeline.config import load_config
+
+    options = prune_command.Options(chosen.keep_runs, chosen.keep_spans, chosen.dry_run)
+    return prune_command.run(load_config(chosen.config), options)
+
+
 def _predict(chosen: argparse.Namespace) -> int:
     from pipeline.use_model import predict
 
     if chosen.output:
         return _batch(chosen, predicts=True)
-    return predict(chosen.model, chosen.config, _one_file(chosen), as_json=chosen.json)
+    _check_line_options(chosen)
+    return predict(
+        chosen.model,
+        chosen.config,
+        *chosen.files,
+        as_json=chosen.json,
+        key_column=chosen.key_column,
+        delimiter=_delimiter(chosen),
+        input_format=chosen.input,
+    )
 
 
 def _score(chosen: argparse.Namespace) -> int:
@@ -186,7 +253,21 @@ def _score(chosen: argparse.Namespace) -> int:
 
     if chosen.output:
         return _batch(chosen, predicts=False)
-    return score(chosen.model, chosen.config, _one_file(chosen), tokens=chosen.tokens)
+    _check_line_options(chosen)
+    return score(
+        chosen.model,
+        chosen.config,
+        *chosen.files,
+        tokens=chosen.tokens,
+        key_column=chosen.key_column,
+        delimiter=_delimiter(chosen),
+    )
+
+
+def _delimiter(chosen: argparse.Namespace) -> str:
+    """A tab may be written as `\\t`: few shells make it easy to type one."""
+    given: str = chosen.delimiter
+    return "\t" if given == "\\t" else given
 
 
 def _batch(chosen: argparse.Namespace, *, predicts: bool) -> int:
@@ -197,7 +278,8 @@ def _batch(chosen: argparse.Namespace, *, predicts: bool) -> int:
         format=chosen.format,
         tokens=not predicts and chosen.tokens,
         key_column=chosen.key_column,
-        delimiter=chosen.delimiter,
+        delimiter=_delimiter(chosen),
+        input_format=chosen.input if predicts else "",
         max_bad_rows=chosen.max_bad_rows,
         shard_rows=chosen.shard_rows,
         beam=chosen.beam,
@@ -206,28 +288,21 @@ def _batch(chosen: argparse.Namespace, *, predicts: bool) -> int:
     return batch_run.run(model, chosen.files, options, predicts=predicts)
 
 
-def _one_file(chosen: argparse.Namespace) -> str:
-    """The file to go through line by line.
+def _check_line_options(chosen: argparse.Namespace) -> None:
+    """Refuse what only does something with --output.
 
     Raises:
-      InputError: something is only possible with --output.
+      InputError: a line for each such option.
     """
     given = {
-        f"{len(chosen.files)} files": len(chosen.files) > 1,
         "--format": chosen.format,
         "--shard-rows": chosen.shard_rows is not None,
-        "--key-column": chosen.key_column,
-        "--delimiter": chosen.delimiter,
         "--max-bad-rows": chosen.max_bad_rows,
         "--beam": chosen.beam,
     }
     found = [name for name, is_given in given.items() if is_given]
     if found:
-        raise InputError(f"got {found[0]} without --output, expected both or neither")
-    file: str = chosen.files[0]
-    if file.endswith((".gz", ".parquet", ".tfrecord", ".csv", ".tsv")):
-        raise InputError(f"{file}: got a file that is not read line by line, expected --output too")
-    return file
+        raise InputError("\n".join(f"{name}: needs --output, which is not given" for name in found))
 
 
 def _verify(chosen: argparse.Namespace) -> int:

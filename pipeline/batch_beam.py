@@ -1,8 +1,8 @@
-"""The Beam side of batch scoring: one element is one file."""
+"""The Beam side of batch scoring: one element is a file, or a part of one."""
 
 import apache_beam as beam
 
-from pipeline.batch_inputs import BatchFile
+from pipeline.batch_files import BatchFile
 from pipeline.batch_units import BatchRequest, loaded_model, run_unit
 
 

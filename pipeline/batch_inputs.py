@@ -1,17 +1,15 @@
-"""What `tokenline score|predict --output` reads: files, and their rows with keys. Needs no TensorFlow.
+"""What `tokenline score|predict` reads of a file: its rows, with keys. Needs no TensorFlow.
 
 Rows are read and checked by ExampleGen's own readers, so that a row is good here exactly if it is
 good there, and a bad one is told in the same words.
 """
 
 import functools
-import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from components.errors import InputError
-from components.example_gen import files
 from components.example_gen.columns import (
     CellError,
     Checked,
@@ -22,20 +20,12 @@ from components.example_gen.columns import (
     describe,
 )
 from components.example_gen.faults import FileFault
-from components.example_gen.readers import read_lines, read_rows, record_frames
+from components.example_gen.readers import read_lines, read_opened, read_rows, record_frames
 from components.example_gen.rows import Row
+from pipeline.batch_files import ROWS, TEXT, BatchFile, json_object, part_lines
 from transform.settings import ADDED_COLUMNS, ID_LIST, TOKEN_LIST, Settings, Side
 
-TEXT = "text"  # the format of a file whose lines are the texts themselves
-_SUFFIXES = ".jsonl, .csv, .tsv, .tfrecord (each also with .gz) or .parquet"
-
-
-@dataclass(frozen=True)
-class BatchFile:
-    """One file to read; `format` is one of ExampleGen's, or `TEXT`."""
-
-    path: str
-    format: str
+_AS_TEXT = "--input text"
 
 
 @dataclass(frozen=True)
@@ -47,12 +37,19 @@ class RowRules:
       aligned: groups of their positions whose lists are equally long.
       key_column: what names a row; "": its file and line.
       delimiter: of CSV cells; "": a comma, in .tsv files a tab.
+      any_text: whether a line of text may look like a row.
     """
 
     columns: tuple[Column, ...]
     aligned: tuple[tuple[int, ...], ...] = ()
     key_column: str = ""
     delimiter: str = ""
+    any_text: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.delimiter) > 1 or self.delimiter in ('"', "\r", "\n"):
+            got = repr(self.delimiter)
+            raise InputError(f"--delimiter: got {got}, expected one character, no quote")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,49 +60,6 @@ class KeyedRow:
     key: str | int
     values: Checked
     problem: str = ""
-
-
-def expand(patterns: Sequence[str], *, text: bool) -> tuple[BatchFile, ...]:
-    """The files of paths and glob patterns: in the order given, those of a pattern by name.
-
-    Args:
-      patterns: as on the command line.
-      text: whether a file of no known format holds texts, one a line; otherwise it is refused.
-
-    Raises:
-      InputError: a line for each path that is no such file, or is there twice.
-    """
-    problems: list[str] = []
-    found: dict[str, BatchFile] = {}
-    for pattern in patterns:
-        paths = [pattern] if os.path.exists(pattern) else sorted(glob.glob(pattern, recursive=True))
-        if not paths:
-            problems.append(_nothing(pattern))
-        for path in paths:
-            file = BatchFile(path, files.format_of(path) or (TEXT if text else ""))
-            problem = _problem(file, found)
-            if problem:
-                problems.append(f"{path}: {problem}")
-            found[os.path.realpath(path)] = file
-    if problems:
-        raise InputError("\n".join(problems))
-    return tuple(found.values())
-
-
-def _nothing(pattern: str) -> str:
-    if pattern == "-":
-        return "got standard input with --output, expected files"
-    return f"{pattern}: {'no file fits it' if glob.has_magic(pattern) else 'no such file'}"
-
-
-def _problem(file: BatchFile, found: dict[str, BatchFile]) -> str:
-    if os.path.isdir(file.path):
-        return f"got a folder, expected files, for instance '{os.path.join(file.path, '*.jsonl')}'"
-    if os.path.realpath(file.path) in found:
-        return "got this file twice, expected it once"
-    if not file.format:
-        return f"got a name without a known ending, expected {_SUFFIXES}"
-    return ""
 
 
 def score_rules(settings: Settings, *, key_column: str = "", delimiter: str = "") -> RowRules:
@@ -131,10 +85,12 @@ def _aligned(settings: Settings) -> list[str]:
     return found if len(found) > 1 else []
 
 
-def predict_rules(settings: Settings, *, key_column: str = "", delimiter: str = "") -> RowRules:
+def predict_rules(
+    settings: Settings, *, key_column: str = "", delimiter: str = "", any_text: bool = False
+) -> RowRules:
     """What `predict` needs: the source, or the text to continue."""
     columns = (_side_column(settings.source or settings.target),)
-    return RowRules(columns, key_column=key_column, delimiter=delimiter)
+    return RowRules(columns, key_column=key_column, delimiter=delimiter, any_text=any_text)
 
 
 def _side_column(side: Side) -> Column:
@@ -142,21 +98,25 @@ def _side_column(side: Side) -> Column:
     return Column(side.column, kinds.get(side.tokenizer, Kind.TEXT))
 
 
-def keyed_rows(file: BatchFile, rules: RowRules) -> Iterator[KeyedRow]:
+def keyed_rows(
+    file: BatchFile, rules: RowRules, lines: Iterable[bytes] | None = None
+) -> Iterator[KeyedRow]:
     """Yield every row of the file in order, good or bad.
+
+    `lines`: of a file that is open already, and of text or JSON rows.
 
     Raises:
       FileFault: the file cannot be used at all, or not from some row on.
     """
     is_text = file.format == TEXT
-    for row in _raw_rows(file, rules):
-        place = f"{file.path}:{row.line}"
+    for row in _raw_rows(file, rules, lines):
+        place = f"{file.name}:{row.line}"
         try:
             if row.problem:
                 raise RowError(row.problem)
             key = _key(row, rules.key_column, place)
-            if is_text:  # an empty line is a text, too
-                values: Checked = [[row.values[rules.columns[0].name].encode()]]
+            if is_text:
+                values = _text_values(row, rules)
             else:
                 values = check_row(row.values, columns=rules.columns, aligned=rules.aligned)
         except (CellError, RowError) as error:
@@ -165,19 +125,40 @@ def keyed_rows(file: BatchFile, rules: RowRules) -> Iterator[KeyedRow]:
             yield KeyedRow(row.line, key, values)
 
 
-def _raw_rows(file: BatchFile, rules: RowRules) -> Iterator[Row]:
+def _text_values(row: Row, rules: RowRules) -> Checked:
+    """A line as it is: an empty one is a text, too, but one that is a row was hardly meant as text."""
+    column = rules.columns[0].name
+    text = row.values[column]
+    if not rules.any_text and column in (json_object(text) or {}):
+        raise RowError(f"got a JSON row among lines of text, expected text ({_AS_TEXT} allows it)")
+    return [[text.encode()]]
+
+
+def _raw_rows(file: BatchFile, rules: RowRules, lines: Iterable[bytes] | None) -> Iterator[Row]:
+    if file.format == TEXT and rules.key_column:
+        reason = f"got lines of text, expected rows with the key column {rules.key_column!r}"
+        raise FileFault(file.name, reason)
+    if lines is None and file.end:
+        lines = part_lines(file)
+    if lines is not None:
+        text_column = rules.columns[0].name if file.format == TEXT else ""
+        return read_opened(
+            lines, name=file.name, text_column=text_column, first_line=file.first_line
+        )
     if file.format == TEXT:
-        if rules.key_column:
-            reason = f"got lines of text, expected rows with the key column {rules.key_column!r}"
-            raise FileFault(file.path, reason)
         return read_lines(file.path, rules.columns[0].name)
     columns = [*rules.columns]
     # JSON rows come with all their columns; of other formats only those named are decoded.
-    if rules.key_column and file.format != "jsonl":
+    if rules.key_column and file.format != ROWS:
         columns += _key_column(file, rules)
     tabs = ".tsv" in os.path.basename(file.path)
-    delimiter = rules.delimiter or ("\t" if tabs else ",")
-    return read_rows(file.path, format=file.format, columns=columns, delimiter=delimiter)
+    return read_rows(
+        file.path,
+        format=file.format,
+        columns=columns,
+        delimiter=rules.delimiter or ("\t" if tabs else ","),
+        delimiter_key="--delimiter",
+    )
 
 
 def _key(row: Row, key_column: str, place: str) -> str | int:

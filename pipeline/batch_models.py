@@ -1,6 +1,9 @@
 """The model on a window of rows: batches of about one length, and a reason for each row it refuses."""
 
+import functools
+import json
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,13 +16,13 @@ from components.example_gen.shards import encode
 from pipeline import model_rows
 from pipeline.batch_inputs import KeyedRow
 from pipeline.batch_windows import BatchLimits, batches, length
-from pipeline.served import refusal
+from pipeline.served import load, refusal
 from pipeline.token_texts import TokenTexts
 from transform.settings import Settings, Side
 
-# What is added up over rows, float64; models that an earlier version exported lack `unknown_bytes`.
+# What is added up over rows, float64; models of earlier versions lack `unknown_bytes`.
 SUMS = ("loss_sum", "weight_sum", "token_count", "target_bytes", "unknown_bytes")
-_SCORES = (*SUMS, "sequence_correct")
+_SCORES = (*SUMS, "sequence_correct", "truncated_tokens")
 _POSITIONS = (
     "target_ids",
     "position_loss",
@@ -112,6 +115,8 @@ class Scoring:
             if self._texts:
                 record["per_token"] = model_rows.scored_tokens(outputs, row, texts[row])
             result.records[place] = record
+        if "truncated_tokens" in outputs:  # models of earlier versions do not count them
+            result.truncated += int((outputs["truncated_tokens"][finite] > 0).sum())
         # As the Evaluator has it: a row without weight adds nothing, its bytes carry no loss.
         counted = finite & (outputs["weight_sum"] != 0)
         for name in SUMS:
@@ -161,13 +166,12 @@ class Prediction:
         return encode(self._columns, row.values)
 
     def _take(self, result: WindowResult, places: list[int], outputs: Outputs) -> None:
-        words = [self._words(result.rows[place]) for place in places]
         for row, place in enumerate(places):
-            line = b" ".join(words[row]).decode("utf-8", "replace")
+            line = self._shown(result.rows[place])
             record: dict[str, Any] = {"key": result.rows[place].key}
             if self._task == "tagging":
                 tags = outputs["tags"][row, : outputs["lengths"][row]].tolist()
-                text = model_rows.tagged(words[row], tags)
+                text = model_rows.tagged(self._words(result.rows[place]), tags)
                 record |= model_rows.predicted(outputs, row, line, text)
                 record["tags"] = [tag.decode("utf-8", "replace") for tag in tags]
             else:
@@ -178,15 +182,61 @@ class Prediction:
         counts = outputs["generated" if "generated" in outputs else "lengths"]
         result.add("token_count", counts)
 
+    def _shown(self, row: KeyedRow) -> str:
+        """The text, or the values of a column of lists with a space between."""
+        return b" ".join(_bytes(row)).decode("utf-8", "replace")
+
     def _words(self, row: KeyedRow) -> list[bytes]:
-        """The tokens of a column of lists; of a text, the text, or what tags are for."""
-        found = row.values[0] or []
-        values = [value if isinstance(value, bytes) else str(value).encode() for value in found]
-        if self._is_text and self._task == "tagging":
+        """What tags are for: the tokens of a column of lists, or of a text."""
+        values = _bytes(row)
+        if self._is_text:
             # Split as the signature splits, which is not quite as Python does.
             split: list[bytes] = tf.strings.split(values[0]).numpy().tolist()
             return split
         return values
+
+
+def _bytes(row: KeyedRow) -> list[bytes]:
+    """The values of a row's one column."""
+    found = row.values[0] or []
+    return [value if isinstance(value, bytes) else str(value).encode() for value in found]
+
+
+# Workers may be threads of this process, and `load` redirects what all of them print.
+_LOADING = threading.RLock()
+
+
+def model_for(
+    model: str, columns: tuple[Column, ...], *, predicts: bool, tokens: bool, text: bool
+) -> Callable[[Sequence[KeyedRow]], WindowResult]:
+    """What turns a window of rows into its result; made once, as tracing and optimising take seconds.
+
+    `text`: the rows are lines of text.
+    """
+    with _LOADING:
+        return _model_for(model, columns, predicts, tokens, text)
+
+
+@functools.lru_cache(maxsize=4)
+def _model_for(
+    model: str, columns: tuple[Column, ...], predicts: bool, tokens: bool, text: bool
+) -> Callable[[Sequence[KeyedRow]], WindowResult]:
+    loaded, facts = loaded_model(model)
+    settings = Settings.from_json(json.dumps(facts["settings"]))
+    if predicts:
+        return Prediction(loaded, facts, settings, columns, text=text)
+    return Scoring(loaded, facts, settings, columns, tokens=tokens)
+
+
+def loaded_model(folder: str) -> tuple[Any, dict[str, Any]]:
+    """The model, once for each process."""
+    with _LOADING:
+        return _loaded(folder)
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(folder: str) -> tuple[Any, dict[str, Any]]:
+    return load(folder)
 
 
 def _pruned(signature: Any, argument: str, names: Sequence[str]) -> Signature:

@@ -4,6 +4,7 @@
           --here--> the units' parts, joined or as shards, under their names when all is well
 
 One file is one unit, which one worker reads from front to back; threads within it share its windows.
+With `--beam` a large file of plain lines is several, so that workers can share it.
 """
 
 import collections
@@ -20,8 +21,9 @@ from typing import Any
 from components import progress
 from components.errors import InputError
 from pipeline import batch_inputs, batch_outputs
-from pipeline.served import facts_of
-from transform.settings import Settings
+from pipeline.batch_files import TEXT, BatchFile, Unnamed, expand, split
+from pipeline.model_rows import cut_rows
+from pipeline.served import settings_of
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class BatchOptions:
     tokens: bool = False
     key_column: str = ""
     delimiter: str = ""
+    input_format: str = ""
     max_bad_rows: int = 0
     shard_rows: int | None = None
     beam: str = ""
@@ -45,24 +48,36 @@ def run(model: str, patterns: Sequence[str], options: BatchOptions, *, predicts:
       InputError: the arguments, a file or more rows than are allowed are not good; then nothing is
         written.
     """
-    settings = Settings.from_json(json.dumps(facts_of(model)["settings"]))
     output = batch_outputs.parse_output(options.output, format=options.format)
-    files = batch_inputs.expand(patterns, text=predicts)
+    rules = _rules(model, options, predicts)
+    unnamed = Unnamed(rules.columns[0].name if predicts else "", options.input_format)
+    files = expand(patterns, unnamed)
     _check(options, output, files)
-    rules_of = batch_inputs.predict_rules if predicts else batch_inputs.score_rules
-    rules = rules_of(settings, key_column=options.key_column, delimiter=options.delimiter)
+    # In this process threads share a file as it is; its shards stay full.
+    units = split(files) if options.beam else files
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _shown_progress("predict" if predicts else "score"):
-        told = _run(model, files, rules, output, options, predicts)
+        told = _run(model, units, rules, output, options, predicts)
     for line in told:
         print(f"tokenline: {line}", file=sys.stderr)
     return 0
 
 
+def _rules(model: str, options: BatchOptions, predicts: bool) -> batch_inputs.RowRules:
+    settings = settings_of(model)
+    keys, delimiter = options.key_column, options.delimiter
+    if not predicts:
+        return batch_inputs.score_rules(settings, key_column=keys, delimiter=delimiter)
+    any_text = options.input_format == TEXT
+    return batch_inputs.predict_rules(
+        settings, key_column=keys, delimiter=delimiter, any_text=any_text
+    )
+
+
 def _check(
     options: BatchOptions,
     output: batch_outputs.Output,
-    files: Sequence[batch_inputs.BatchFile],
+    files: Sequence[BatchFile],
 ) -> None:
     problems = []
     if options.max_bad_rows < 0:
@@ -71,9 +86,6 @@ def _check(
         problems.append(f"--shard-rows: got {options.shard_rows}, expected 1 or more")
     if options.shard_rows is not None and not output.is_folder:
         problems.append(f"--shard-rows: --output is the file {output.path}, expected a folder")
-    if len(options.delimiter) > 1 or options.delimiter in ('"', "\r", "\n"):
-        got = repr(options.delimiter)
-        problems.append(f"--delimiter: got {got}, expected one character, no quote")
     written = {os.path.realpath(path) for path in (output.path, output.bad_rows)}
     problems += [
         f"--output: {file.path} is read, expected another file"
@@ -86,7 +98,7 @@ def _check(
 
 def _run(
     model: str,
-    files: Sequence[batch_inputs.BatchFile],
+    files: Sequence[BatchFile],
     rules: batch_inputs.RowRules,
     output: batch_outputs.Output,
     options: BatchOptions,
@@ -106,7 +118,7 @@ def _run(
         max_bad_rows=options.max_bad_rows,
         shard_rows=options.shard_rows or batch_units.BatchRequest.shard_rows,
     )
-    with batch_outputs.work_folder(output) as folder:
+    with _naming(output), batch_outputs.work_folder(output) as folder:
         _through_beam(files, request, folder, options.beam)
         results = []
         for index in range(len(files)):
@@ -122,9 +134,7 @@ def _run(
     return _told(total, request)
 
 
-def _through_beam(
-    files: Sequence[batch_inputs.BatchFile], request: Any, folder: str, arguments: str
-) -> None:
+def _through_beam(files: Sequence[BatchFile], request: Any, folder: str, arguments: str) -> None:
     import apache_beam as beam
 
     from components.beam_runner import with_runner
@@ -145,16 +155,34 @@ def _through_beam(
             )
     except Exception as error:
         # Beam makes a RuntimeError of whatever a step raises, of an interruption too.
-        if _is_from(error, KeyboardInterrupt):
-            raise KeyboardInterrupt from None
+        for kind in (KeyboardInterrupt, InputError, OSError):
+            cause = _cause(error, kind)
+            if cause is not None:
+                raise cause from None
         raise
 
 
-def _is_from(error: BaseException | None, kind: type[BaseException]) -> bool:
-    """Whether an exception was raised because of, or while handling, one of this kind."""
+def _cause(error: BaseException | None, kind: type[BaseException]) -> BaseException | None:
+    """The exception of this kind because of which, or while handling which, one was raised."""
     while error is not None and not isinstance(error, kind):
         error = error.__cause__ or error.__context__
-    return error is not None
+    return error
+
+
+@contextlib.contextmanager
+def _naming(output: batch_outputs.Output) -> Iterator[None]:
+    """Say which option it is if the output cannot be written: a full disk, no permission.
+
+    Raises:
+      InputError: so it is.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(
+            f"--output: {output.path} cannot be written: {reason}; nothing was written"
+        ) from None
 
 
 def _total(results: Sequence[Any]) -> Any:
@@ -206,7 +234,8 @@ def _told(total: Any, request: Any) -> Iterator[str]:
 
     rate = total.rows / max(total.ended - total.started, 1e-3)
     tokens = total.sums.get("token_count")
-    words = [f"{total.rows:,} rows", *([f"{tokens:,.0f} tokens"] if tokens is not None else [])]
+    rows = "1 row" if total.rows == 1 else f"{total.rows:,} rows"
+    words = [rows, *([f"{tokens:,.0f} tokens"] if tokens is not None else [])]
     numbers = summary_numbers(total.sums, unit_weights=not total.reweighted)
     if "loss_per_token" in numbers:
         words.append(f"mean loss {numbers['loss_per_token']:.8g} nats per token")
@@ -214,12 +243,10 @@ def _told(total: Any, request: Any) -> Iterator[str]:
         words.append(f"{numbers['bits_per_byte']:.6g} bits per byte")
     yield ", ".join([*words, f"{rate:,.0f} rows/s"]) + f": {request.output.path}"
     if total.truncated:
-        yield (
-            f"{total.truncated:,} rows are longer than the model reads (data.max_*_length): "
-            'the rest was cut off; they have "truncated": true'
-        )
+        yield cut_rows(total.truncated, predicts=request.predicts)
     if total.bad:
-        yield f"{total.bad:,} bad rows have no result: {request.output.bad_rows}"
+        bad = "1 bad row has" if total.bad == 1 else f"{total.bad:,} bad rows have"
+        yield f"{bad} no result: {request.output.bad_rows}"
 
 
 @contextlib.contextmanager

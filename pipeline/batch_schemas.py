@@ -23,6 +23,7 @@ def scores(*, tokens: bool) -> pa.Schema:
         ("weight_sum", pa.float64()),
         ("tokens", pa.int64()),
         ("all_correct", pa.bool_()),
+        ("truncated_tokens", pa.int64()),
     ]
     return pa.schema([*columns, *([("per_token", pa.list_(_TOKEN))] if tokens else [])])
 

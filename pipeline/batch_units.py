@@ -5,7 +5,6 @@ message, and the rest would go unseen.
 """
 
 import contextlib
-import functools
 import json
 import os
 import time
@@ -14,14 +13,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, TextIO
 
 from components import progress, shards
-from components.example_gen.columns import Column
 from components.example_gen.faults import FileFault
-from pipeline.batch_inputs import TEXT, BatchFile, KeyedRow, RowRules, keyed_rows
-from pipeline.batch_models import Prediction, Scoring, WindowResult
+from pipeline.batch_files import TEXT, BatchFile
+from pipeline.batch_inputs import KeyedRow, RowRules, keyed_rows
+from pipeline.batch_models import WindowResult, loaded_model, model_for
 from pipeline.batch_outputs import Output, Record, Writer, open_writer
 from pipeline.batch_windows import WINDOW_BYTES, WINDOW_ROWS, windows
-from pipeline.served import load
-from transform.settings import Settings
 
 BAD_ROWS_SHOWN = 20
 # When there are too many bad rows already, so many more rows are read to tell of all at once.
@@ -103,27 +100,6 @@ def run_unit(index: int, file: BatchFile, request: BatchRequest, folder: str) ->
     result.ended = time.time()
     with open(result_path(folder, index), "w") as stream:
         json.dump(asdict(result), stream)
-
-
-@functools.lru_cache(maxsize=4)
-def model_for(
-    model: str, columns: tuple[Column, ...], *, predicts: bool, tokens: bool, text: bool
-) -> Callable[[Sequence[KeyedRow]], WindowResult]:
-    """What turns a window of rows into its result; made once, as tracing and optimising take seconds.
-
-    `text`: the rows are lines of text.
-    """
-    loaded, facts = loaded_model(model)
-    settings = Settings.from_json(json.dumps(facts["settings"]))
-    if predicts:
-        return Prediction(loaded, facts, settings, columns, text=text)
-    return Scoring(loaded, facts, settings, columns, tokens=tokens)
-
-
-@functools.lru_cache(maxsize=1)
-def loaded_model(folder: str) -> tuple[Any, dict[str, Any]]:
-    """The model, once for each process."""
-    return load(folder)
 
 
 def _run(

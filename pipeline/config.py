@@ -13,8 +13,11 @@ import os
 from typing import Any, Literal
 
 from pipeline import config_checks, config_loader, model_presets
+from pipeline.config_drift import DriftConfig, SkewConfig
 from pipeline.config_loader import required, setting
+from pipeline.config_retrain import RetrainConfig
 from pipeline.config_serving import ServingCheckConfig
+from pipeline.config_store import ServerStoreConfig
 from pipeline.config_tune import TuneConfig
 
 Task = Literal["lm", "seq2seq", "tagging"]
@@ -76,6 +79,9 @@ class PipelineConfig:
         pattern_text="a name of a-z, 0-9 and '-', at most 128 long",
     )
     root: str = setting("runs", "folder of all runs: metadata store, artifacts, logs", path=True)
+    metadata: Literal["sqlite"] | ServerStoreConfig = setting(
+        "sqlite", "where it is written down which run made what: a file in the root, or a server"
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -106,7 +112,7 @@ class DataConfig:
     """Where the rows are, what their columns mean, and how they become token ids."""
 
     path: str = required(
-        "folder of the input files; {SPAN} stands for the span's number", path=True
+        "folder of the input files, here or at gs://, s3:// …; {SPAN}: the span's number", path=True
     )
     format: Literal["jsonl", "csv", "parquet", "tfrecord"] = setting(
         "jsonl", "file format; .gz is read too where the format allows it"
@@ -135,6 +141,8 @@ class DataConfig:
         0.05, "share of target tokens that may be truncated before the run fails",
         ge=0, le=1,
     )  # fmt: skip
+    drift: DriftConfig | None = setting(None, "how far a new span may be from the one before")
+    skew: SkewConfig | None = setting(None, "how far a split may be from the training split")
     generator: GeneratorConfig | None = setting(None, "writes sample data into path")
     max_oov_rate: float = setting(
         0.3, "share of a side's tokens that may be unknown before the run fails", ge=0, le=1
@@ -397,6 +405,11 @@ class EvalConfig:
     """What is measured on the eval split, and what a model must reach to be pushed."""
 
     batch_size: int = setting(256, "examples scored at once; changes no result", ge=1)
+    block_rows: int = setting(16_384, "most examples held to be sorted by size", ge=1)
+    block_mb: int = setting(32, "most MiB of them", ge=1)
+    micro_batch_tokens: int = setting(
+        8192, "positions, padding included, that the exported score sees at once", ge=1
+    )
     slices: tuple[str, ...] = setting(
         ("target_length", "token_position", "token_frequency", "token_unknown"),
         "extra columns, target_length, span; of tokens: token_position, token_frequency, "
@@ -438,6 +451,7 @@ class Config:
     decode: DecodeConfig = setting(DecodeConfig(), "generation")
     eval: EvalConfig = setting(EvalConfig(), "measurement and blessing")
     serving: ServingConfig = setting(ServingConfig(), "pushed models")
+    retrain: RetrainConfig = setting(RetrainConfig(), "retraining on new spans")
 
 
 def load_config(path: str | os.PathLike[str]) -> Config:

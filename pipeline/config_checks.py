@@ -3,7 +3,6 @@
 Each check reads only keys that were read without a problem, so that one mistake is reported once.
 """
 
-import glob
 import itertools
 import os
 import re
@@ -12,8 +11,11 @@ from typing import TYPE_CHECKING
 from pipeline import (
     config_checks_blessing,
     config_checks_decode,
+    config_checks_drift,
     config_checks_model,
+    config_checks_retrain,
     config_checks_serving,
+    config_checks_store,
     config_checks_tokens,
     config_checks_train,
 )
@@ -73,6 +75,9 @@ def check(config: "Config", problems: Problems) -> None:
         config_checks_decode.check,
         config_checks_train.check,
         config_checks_serving.check,
+        config_checks_retrain.check,
+        config_checks_store.check,
+        config_checks_drift.check,
     ):
         one(config, problems)
 
@@ -80,7 +85,6 @@ def check(config: "Config", problems: Problems) -> None:
 def _places(config: "Config", problems: Problems) -> None:
     places = {
         "pipeline.root": config.pipeline.root,
-        "data.path": config.data.path,
         "data.schema": config.data.schema,
         "serving.push_to": config.serving.push_to,
     }
@@ -153,9 +157,12 @@ def _input_files(config: "Config", problems: Problems) -> None:
 def _folder_exists(path: str, problems: Problems) -> None:
     if path.count(SPAN) > 1:
         problems.add("data.path", f"got {path!r}, expected {SPAN} at most once")
-    elif SPAN in path and not glob.glob(glob.escape(path).replace(SPAN, "*")):
-        # glob.escape leaves braces alone, so the placeholder is still there to replace.
-        problems.add("data.path", f"no folder matches {path}")
+    elif "://" in path:
+        return  # found out when it is listed
+    elif SPAN in path:  # the first span may be still to come
+        holder = os.path.dirname(path[: path.index(SPAN)]) or "."
+        if not os.path.isdir(holder):
+            problems.add("data.path", f"no such folder: {holder}, which is to hold the spans")
     elif SPAN not in path and not os.path.exists(path):
         problems.add("data.path", f"no such folder: {path}")
     elif SPAN not in path and not os.path.isdir(path):
@@ -183,6 +190,9 @@ def _generator(config: "Config", problems: Problems) -> None:
         problems.add("data.format", f"got {data.format}, but data.generator writes jsonl")
     if problems.clean("data.path") and SPAN not in data.path:
         problems.add("data.path", f"got {data.path!r}, but data.generator needs {SPAN} in it")
+    if problems.clean("data.path") and "://" in data.path:
+        text = "expected a path of this machine, where data.generator writes"
+        problems.add("data.path", f"got {data.path!r}, {text}")
 
 
 def _format(config: "Config", problems: Problems) -> None:

@@ -3,19 +3,11 @@
 from typing import TYPE_CHECKING
 
 from pipeline.config_checks_slices import check_slices
+from pipeline.config_checks_thresholds import check_thresholds
 from pipeline.config_problems import Problems
 
 if TYPE_CHECKING:
     from pipeline.config import Config
-
-_SHARES = ("token_accuracy", "sequence_accuracy", "calibration")
-_LOSSES = ("masked_token_loss", "perplexity", "bits_per_byte", "loss_per_word")
-_BOUNDS = ("max", "min", "max_increase", "max_decrease")
-# The metrics that get better by what the bound forbids.
-_BETTER = {
-    "max_increase": ("token_accuracy", "sequence_accuracy"),
-    "max_decrease": (*_LOSSES, "calibration"),
-}
 
 
 def check(config: "Config", problems: Problems) -> None:
@@ -25,9 +17,11 @@ def check(config: "Config", problems: Problems) -> None:
         _recurrent,
         _tied_embeddings,
         _batch,
+        _multiple,
+        _ranked,
         _schedule,
         check_slices,
-        _thresholds,
+        check_thresholds,
     ):
         one(config, problems)
 
@@ -71,13 +65,29 @@ def _batch(config: "Config", problems: Problems) -> None:
     lengths = ("data.max_target_length", "data.max_source_length")
     if not problems.clean("task", "batch.type", "batch.size", *lengths) or batch.type != "tokens":
         return
-    key = lengths[0]
-    if config.task == "seq2seq" and config.data.max_source_length > config.data.max_target_length:
-        key = lengths[1]
-    longest = getattr(config.data, key.removeprefix("data."))
+    key, longest = _longest(config)
     if batch.size < longest:
         text = f"got {batch.size} tokens, expected at least {key} = {longest}"
         problems.add("batch.size", text)
+
+
+def _longest(config: "Config") -> tuple[str, int]:
+    """The longer side's maximum length: its key, and the value."""
+    source, target = config.data.max_source_length, config.data.max_target_length
+    if config.task == "seq2seq" and source > target:
+        return "data.max_source_length", source
+    return "data.max_target_length", target
+
+
+def _multiple(config: "Config", problems: Problems) -> None:
+    """A multiple beyond the longest example pads every batch to itself."""
+    keys = ("task", "batch.bucket_multiple", "data.max_target_length", "data.max_source_length")
+    if not problems.clean(*keys) or "batch.bucket_multiple" not in problems.given:
+        return
+    key, longest = _longest(config)
+    if config.batch.bucket_multiple > longest:
+        text = f"got {config.batch.bucket_multiple}, expected at most {key} = {longest}"
+        problems.add("batch.bucket_multiple", f"{text}: all batches would be padded beyond that")
 
 
 def _schedule(config: "Config", problems: Problems) -> None:
@@ -96,20 +106,10 @@ def _schedule(config: "Config", problems: Problems) -> None:
         problems.add("train.warmup_steps", text)
 
 
-def _thresholds(config: "Config", problems: Problems) -> None:
-    for index, threshold in enumerate(config.eval.thresholds):
-        where = f"eval.thresholds[{index}]"
-        if not problems.clean(where):
-            continue
-        bounds = [key for key in _BOUNDS if f"{where}.{key}" in problems.given]
-        if len(bounds) != 1:
-            text = f"got {' and '.join(bounds) or 'no bound'}, expected one of {', '.join(_BOUNDS)}"
-            problems.add(where, text)
-        elif threshold.metric in _BETTER.get(bounds[0], ()):
-            opposite = "max_decrease" if bounds[0] == "max_increase" else "max_increase"
-            text = f"forbids {threshold.metric} to get better, expected {opposite}"
-            problems.add(f"{where}.{bounds[0]}", text)
-        elif threshold.metric in _SHARES and not 0 <= getattr(threshold, bounds[0]) <= 1:
-            got = f"{getattr(threshold, bounds[0]):g}"
-            text = f"got {got}, expected a share from 0 to 1, as {threshold.metric} is one"
-            problems.add(f"{where}.{bounds[0]}", text)
+def _ranked(config: "Config", problems: Problems) -> None:
+    """`eval.worst_min_tokens`: some example must have so many."""
+    least, most = config.eval.worst_min_tokens, config.data.max_target_length
+    readable = problems.clean("eval.worst_min_tokens", "data.max_target_length")
+    if readable and "eval.worst_min_tokens" in problems.given and least > most:
+        text = f"got {least}, expected at most data.max_target_length = {most}"
+        problems.add("eval.worst_min_tokens", f"{text}: no example has more")

@@ -33,7 +33,7 @@ def _problem(config: "Config", known: list[str], index: int, name: str) -> str:
     if name not in known:
         return f"got {name!r}, expected one of {', '.join(known)} (see data.extra_columns)"
     if name in config.eval.slices[:index]:
-        return f"got {name!r} twice"
+        return f"got {name!r} twice, first in eval.slices[{config.eval.slices.index(name)}]"
     if name in DERIVED and name in config.data.extra_columns:
         return f"got {name!r}, which is a slice of its own: expected another name in data.columns"
     if name == "token_class" and config.task != "tagging":

@@ -72,6 +72,8 @@ def _compose(path: str, problems: Problems) -> yaml.Node:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         reason = "; ".join(filter(None, (error.context, error.problem)))
+        if "'?'" in reason:  # `text?`, a kind of column, is plain text only outside of braces
+            reason += ' (inside { } a text with a ? needs quotes: "text?")'
         problems.stop(mark.line + 1 if mark else None, f"not valid YAML: {reason}")
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, int(error.position)) + 1

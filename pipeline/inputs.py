@@ -3,15 +3,17 @@
 import dataclasses
 import json
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from components.errors import InputError
+from components.errors import InputChanged, InputError
 from components.example_gen import files
 from components.example_gen.preflight import preflight
-from components.example_gen.request import parse_request
+from components.example_gen.request import IngestRequest, parse_request
 from pipeline import sample_data
 from pipeline.config import Config
+from pipeline.retrain import staging
 from pipeline.settings import token_settings
 from transform.settings import ID_LIST, TOKEN_LIST, Settings, Side
 
@@ -24,32 +26,73 @@ class RunInputs:
       spans: none without {SPAN} in the path.
       example_gen: ExampleGen's parameters for them.
       learns: whether ExampleGen cuts text into pieces that no file of the user's gives.
+      new: which of the spans no run has been trained on before; () where nobody keeps account.
     """
 
     spans: tuple[int, ...]
     example_gen: dict[str, Any]
     learns: bool = False
+    new: tuple[int, ...] = ()
+
+    @property
+    def what_is_read(self) -> dict[str, Any]:
+        """SpanWindow's parameters."""
+        return {name: self.example_gen[name] for name in ("input_base", *_OF_THE_WINDOW)}
+
+    @property
+    def how_it_is_read(self) -> dict[str, Any]:
+        """ExampleGen's parameters beside the window."""
+        found = self.example_gen.items()
+        return {name: value for name, value in found if name not in _OF_THE_WINDOW}
 
 
-def resolve(config: Config) -> RunInputs:
+_OF_THE_WINDOW = ("spans", "fingerprint")
+
+
+def resolve(
+    config: Config, *, spans: Mapping[int, str] | None = None, new: Sequence[int] = ()
+) -> RunInputs:
     """Find the input files and look at their first rows; write sample data if there are none yet.
 
+    Args:
+      config: the user's file.
+      spans: what to read instead of what the configuration says: number to content, see
+        `files.fingerprint`; "" for any.
+      new: see `RunInputs`.
+
     Raises:
+      InputChanged: one of `spans` is gone, or has another content.
       InputError: a span, file or column is not there, or a row near the start of a file is bad.
     """
-    if config.data.generator:
-        _generate_first_span(config)
-    spans = _wanted_spans(config)
-    parameters = _example_gen_parameters(config, spans)
+    if spans is None:
+        generate_first_span(config)
+    wanted, input_base = _wanted_spans(config, spans)
+    parameters = _example_gen_parameters(config, wanted, input_base)
     request = parse_request(parameters)
+    digest = _digest_as_wanted(config, request, spans) if spans else ""
     listing = preflight(request)
-    parameters["fingerprint"] = files.fingerprint(listing.files)
-    return RunInputs(spans, parameters, learns=request.sequences.learning is not None)
+    parameters["fingerprint"] = digest or files.fingerprint(listing.files)
+    learns = request.sequences.learning is not None
+    return RunInputs(wanted, parameters, learns=learns, new=tuple(sorted(new)))
 
 
-def _generate_first_span(config: Config) -> None:
+def _digest_as_wanted(config: Config, request: IngestRequest, spans: Mapping[int, str]) -> str:
+    """The fingerprint of all files; before a row is looked at, which may be bad in another content."""
+    listing = files.input_files(
+        request.input_base, request.spans, request.format, split=request.split
+    )
+    digest, contents = files.fingerprints(listing.files)
+    for span, content in spans.items():
+        if content and content != contents[span]:
+            raise InputChanged(f"{config.data.path}: span {span} is another one by now; run again")
+    return digest
+
+
+def generate_first_span(config: Config) -> None:
+    """Write span 1 of the sample data, where that is wanted and no span is there."""
     generator = config.data.generator
-    assert generator is not None
+    if generator is None:
+        return
     folder = config.data.path.replace(files.SPAN, "1")
     # What holds the span folders; where it is not there yet, no span can be.
     parent = os.path.dirname(config.data.path[: config.data.path.index(files.SPAN)]) or "."
@@ -57,23 +100,41 @@ def _generate_first_span(config: Config) -> None:
         sample_data.write_span(folder, 1, rows=generator.rows, seed=generator.seed)
 
 
-def _wanted_spans(config: Config) -> tuple[int, ...]:
-    """The spans to read; none where the path has no {SPAN}."""
-    if files.SPAN not in config.data.path:
-        return ()
-    found = files.list_spans(config.data.path)
+def _wanted_spans(config: Config, spans: Mapping[int, str] | None) -> tuple[tuple[int, ...], str]:
+    """The spans to read, none where the path has no {SPAN}, and where on this machine they are."""
+    path = config.data.path
+    if staging.is_remote(path):
+        here = spans is not None and staging.are_here(config, spans)
+        there = {} if here else {seen.span: seen for seen in staging.look(path)}
+        wanted = dict.fromkeys(_chosen(config, list(there)), "") if spans is None else spans
+        input_base = staging.input_base(config, wanted, there)
+        return (tuple(sorted(wanted)) if files.SPAN in path else ()), input_base
+    # Absolute: where a command is called from must not change what is cached.
+    if files.SPAN not in path:
+        return (), os.path.abspath(path)
+    found = files.list_spans(path)
+    wanted = dict.fromkeys(_chosen(config, found), "") if spans is None else spans
+    gone = sorted(set(spans or ()) - set(found))
+    if gone:
+        raise InputChanged(f"{path}: span {gone[0]} is not there any more; run again")
+    return tuple(sorted(wanted)), os.path.abspath(path)
+
+
+def _chosen(config: Config, found: list[int]) -> tuple[int, ...]:
+    """The spans that the configuration asks for, of those that are there."""
     if not found:
         raise InputError(f"{config.data.path}: no span there, expected at least one folder")
-    if config.data.spans == "latest":
-        return (found[-1],)
-    return tuple(found) if config.data.spans == "all" else tuple(config.data.spans)
+    if files.SPAN not in config.data.path or config.data.spans == "all":
+        return tuple(found)
+    return (found[-1],) if config.data.spans == "latest" else tuple(config.data.spans)
 
 
-def _example_gen_parameters(config: Config, spans: tuple[int, ...]) -> dict[str, Any]:
+def _example_gen_parameters(
+    config: Config, spans: tuple[int, ...], input_base: str
+) -> dict[str, Any]:
     data = config.data
     return {
-        # Absolute: where a command is called from must not change what is cached.
-        "input_base": os.path.abspath(data.path),
+        "input_base": input_base,
         "spans": json.dumps(list(spans)),
         "format": data.format,
         "columns": json.dumps(_column_kinds(config)),

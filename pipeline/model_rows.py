@@ -4,18 +4,30 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+LONGER = "longer than the model reads (data.max_*_length)"
+
+
+def cut_rows(count: int, *, predicts: bool) -> str:
+    """What to tell of rows that were cut."""
+    rows = "1 row is" if count == 1 else f"{count:,} rows are"
+    where = '"truncated" says which' if predicts else '"truncated_tokens" says how many tokens'
+    return f"{rows} {LONGER}, the rest was cut off: {where}"
+
 
 def scored(outputs: dict[str, Any], row: int) -> dict[str, Any]:
-    """One row's loss in nats per token, and the sums that it comes from."""
+    """One row's loss in nats per token, the sums that it comes from, and how much was not read."""
     weight = float(outputs["weight_sum"][row])
     loss = float(outputs["loss_sum"][row])
-    return {
+    found = {
         "loss_per_token": loss / weight if weight else None,
         "loss_sum": loss,
         "weight_sum": weight,
         "tokens": int(outputs["token_count"][row]),
         "all_correct": bool(outputs["sequence_correct"][row]),
     }
+    if "truncated_tokens" in outputs:  # models that an earlier version exported do not count them
+        found["truncated_tokens"] = int(outputs["truncated_tokens"][row])
+    return found
 
 
 def scored_tokens(outputs: dict[str, Any], row: int, texts: Sequence[str]) -> list[dict[str, Any]]:
@@ -60,18 +72,6 @@ def predicted(outputs: dict[str, Any], row: int, line: str, text: str) -> dict[s
         found["log_probability_per_token"] = per_token if tokens else None
         found["tokens"] = tokens
     return found | {"truncated": bool(outputs["truncated"][row])}
-
-
-def texts(outputs: dict[str, Any], facts: dict[str, Any], lines: list[str]) -> list[str]:
-    """The output of each line: text, or of tagging `token/tag` pairs."""
-    if facts["task"] != "tagging":
-        return [text.decode("utf-8", "replace") for text in outputs["text"].numpy()]
-    import tensorflow as tf
-
-    # Split as the signature splits, which is not quite as Python does.
-    tokens = tf.strings.split(lines).to_list()
-    rows = zip(tokens, outputs["tags"].numpy(), outputs["lengths"].numpy(), strict=True)
-    return [tagged(words, tags[:length]) for words, tags, length in rows]
 
 
 def tagged(words: list[bytes], tags: Any) -> str:

@@ -13,7 +13,7 @@ class RunPaths:
     """The folders of one pipeline and of one run of it.
 
     <root>/<name>/artifacts    what TFX writes, one folder a component
-    <root>/<name>/metadata.db  which run made what
+    <root>/<name>/metadata.db  which run made what, unless a server keeps that
     <root>/<name>/runs/<run>   log, record and report of one run
     """
 
@@ -25,20 +25,12 @@ class RunPaths:
         return os.path.join(self.pipeline, "artifacts")
 
     @property
-    def metadata(self) -> str:
-        return os.path.join(self.pipeline, "metadata.db")
-
-    @property
     def schemas(self) -> str:
         return os.path.join(self.pipeline, "schemas")
 
     @property
     def subwords(self) -> str:
         return os.path.join(self.pipeline, "subwords")
-
-    @property
-    def lock(self) -> str:
-        return os.path.join(self.pipeline, "lock")
 
     @property
     def run(self) -> str:
@@ -59,7 +51,7 @@ class RunPaths:
 
 def new_run(config: Config) -> RunPaths:
     """Paths of a run that starts now; makes its folder."""
-    started = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    started = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
     folder = pipeline_folder(config)
     for attempt in itertools.count(1):
         paths = RunPaths(folder, started if attempt == 1 else f"{started}-{attempt}")
@@ -76,6 +68,17 @@ def new_run(config: Config) -> RunPaths:
 def pipeline_folder(config: Config) -> str:
     """The folder of all runs of one pipeline."""
     return os.path.join(os.path.abspath(config.pipeline.root), config.pipeline.name)
+
+
+def lock(config: Config) -> str:
+    """The file that a run of the pipeline holds, and whoever must not meddle with one."""
+    return os.path.join(pipeline_folder(config), "lock")
+
+
+def shown(path: str) -> str:
+    """A path as the user would type it: relative where it is below the current folder."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative
 
 
 def existing_runs(config: Config) -> list[str]:

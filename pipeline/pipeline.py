@@ -15,10 +15,11 @@ from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
     LatestBlessedModelStrategy,
 )
-from tfx.orchestration import metadata, pipeline
+from tfx.orchestration import pipeline
 from tfx.types import standard_artifacts
 
 import components as ours
+from components.artifacts import SpanStatistics
 from components.beam_runner import IN_PROCESS
 from components.code_hash import code_hash
 from components.errors import InputError
@@ -26,17 +27,19 @@ from components.pusher import versions
 from components.subwords import learning
 from components.trainer.tunable import refuse_sizes
 from pipeline import base_model as base_models
-from pipeline import content
+from pipeline import content, span_checks, vocabulary_state
 from pipeline.config import Config
 from pipeline.config_tune import space_of
 from pipeline.inputs import RunInputs
 from pipeline.paths import RunPaths
 from pipeline.settings import token_settings
+from pipeline.store_connection import store_of
 from transform.settings import ADDED_COLUMNS, Settings, Side
 
 BEAM_ARGS = [*IN_PROCESS, "--direct_running_mode=in_memory", "--direct_num_workers=1"]
 LAST_BLESSED = "LastBlessedModel"
 BASE_MODEL = "BaseModel"
+SPAN_BEFORE = "SpanBefore"
 
 
 def create_pipeline(
@@ -47,8 +50,9 @@ def create_pipeline(
     base_vocabulary: str,
     input_key: str,
     base_model: str = "",
-    failed_checks: int = 0,
-    lost_pushes: int = 0,
+    last_failed_check: int = 0,
+    last_lost_push: int = 0,
+    span_before: str = "",
 ) -> pipeline.Pipeline:
     """The whole line.
 
@@ -59,18 +63,20 @@ def create_pipeline(
       base_vocabulary: folder of the vocabulary to extend, or "".
       input_key: hash of what the vocabulary is made from, see `vocabulary_state`.
       base_model: folder of the model to start from, or ""; see `base_model`.
-      failed_checks: how many serving checks of earlier runs failed.
-      lost_pushes: how many versions that earlier runs pushed are gone.
+      last_failed_check, last_lost_push: see `store`: what must not come from the cache after those.
+      span_before: folder of the statistics to hold new spans against, or ""; see `span_checks`.
     """
     settings = _settings(config, inputs, paths).to_json()
     # Windows and drops count tokens; otherwise ingesting knows nothing of Transform.
     counts = bool(inputs.example_gen.get("sequences"))
     tokenizing = ["transform", "components.subwords"] if counts else []
+    window = _span_window(config, inputs)
     examples = ours.ExampleGen(
-        **inputs.example_gen,
+        **inputs.how_it_is_read,
+        span_window=window.outputs["span_window"],
         # Only where it decides what is read: a vocabulary grows with every span.
         base_vocabulary=base_vocabulary if inputs.learns else "",
-        code_hash=code_hash(*tokenizing, "components.example_gen"),
+        code_hash=code_hash(*tokenizing, "components.example_gen", "components.span_window"),
     )
     raw = examples.outputs["examples"]
     statistics = tfx_components.StatisticsGen(examples=raw)
@@ -81,13 +87,17 @@ def create_pipeline(
         code_hash=code_hash("components.example_validator"),
     ).with_id("ExampleValidator")
     vocabulary = _vocabulary(config, examples, settings, base_vocabulary, input_key)
-    vocabulary.add_upstream_node(validator)  # nothing is built on data with anomalies
+    span_check = _span_check(config, inputs, examples, window, validator, span_before)
+    for node in (validator, *span_check):  # nothing is built on data with anomalies
+        vocabulary.add_upstream_node(node)
     transform = ours.SequenceTransform(
         examples=raw,
         schema=schema.outputs["schema"],
         vocabulary=vocabulary.outputs["vocabulary"],
         settings=settings,
-        code_hash=code_hash("transform", "components.shards", "components.sequence_transform"),
+        code_hash=code_hash(
+            "transform", "components.records", "components.shards", "components.sequence_transform"
+        ),
     ).with_id("Transform")
     base = [_base_model(base_model)] if base_model else []
     data_key = base_models.data_key(inputs)
@@ -95,17 +105,42 @@ def create_pipeline(
     trainer = _trainer(config, examples, transform, vocabulary, settings, base, data_key, tuner)
     last_blessed = _last_blessed()
     evaluator = _evaluator(config, examples, vocabulary, trainer, last_blessed)
-    check = _serving_check(config, examples, transform, trainer, evaluator, failed_checks)
-    pusher = _pusher(config, trainer, evaluator, check, lost_pushes)
-    nodes: list[BaseNode] = [examples, statistics, schema, validator, vocabulary, transform]
-    nodes += [*base, *tuner, trainer, last_blessed, evaluator, *check, pusher]
+    check = _serving_check(config, examples, transform, trainer, evaluator, last_failed_check)
+    pusher = _pusher(config, trainer, evaluator, check, last_lost_push)
+    nodes: list[BaseNode] = [window, examples, statistics, schema, validator, *span_check]
+    nodes += [
+        vocabulary,
+        transform,
+        *base,
+        *tuner,
+        trainer,
+        last_blessed,
+        evaluator,
+        *check,
+        pusher,
+    ]
     return pipeline.Pipeline(
         pipeline_name=config.pipeline.name,
         pipeline_root=paths.artifacts,
         components=nodes,
         enable_cache=True,
-        metadata_connection_config=metadata.sqlite_metadata_connection_config(paths.metadata),
+        metadata_connection_config=store_of(config).connection(),
         beam_pipeline_args=BEAM_ARGS,
+    )
+
+
+def _span_window(config: Config, inputs: RunInputs) -> BaseNode:
+    # Only SpanCheck asks which are new: else a run by hand and one of retrain share the cache.
+    compares = config.data.drift is not None or config.data.skew is not None
+    return ours.SpanWindow(
+        **inputs.what_is_read,
+        new_spans=json.dumps(list(inputs.new) if compares else []),
+        code_hash=code_hash(
+            "components.span_window",
+            "components.example_gen.columns",
+            "components.example_gen.files",
+            "components.example_gen.splits",
+        ),
     )
 
 
@@ -132,6 +167,42 @@ def _completed_schema(file: str, folder: str) -> str:
             schema.feature.add(name=name, type=schema_pb2.INT)
     text = text_format.MessageToString(schema)
     return content.keep_text(text, os.path.basename(file), folder)
+
+
+def _span_check(
+    config: Config,
+    inputs: RunInputs,
+    examples: BaseNode,
+    window: BaseNode,
+    validator: BaseNode,
+    span_before: str,
+) -> list[BaseNode]:
+    """What holds new spans against the one before, where that is asked for."""
+    checks = span_checks.checks(config, inputs)
+    if not checks:
+        return []
+    before: list[BaseNode] = []
+    if span_before:
+        before.append(
+            Importer(source_uri=span_before, artifact_type=SpanStatistics).with_id(SPAN_BEFORE)
+        )
+    found = ours.SpanCheck(
+        examples=examples.outputs["examples"],
+        ingest_report=examples.outputs["ingest_report"],
+        span_window=window.outputs["span_window"],
+        before=before[0].outputs["result"] if before else None,
+        checks=checks.to_json(),
+        data_key=span_checks.data_key(inputs),
+        code_hash=code_hash(
+            "components.example_gen",
+            "components.records",
+            "components.shards",
+            "components.span_check",
+            "components.span_window",
+        ),
+    )
+    found.add_upstream_node(validator)  # which names a wrong column, where this sees odd values
+    return [*before, found]
 
 
 def _settings(config: Config, inputs: RunInputs, paths: RunPaths) -> Settings:
@@ -164,9 +235,7 @@ def _vocabulary(
         max_oov_rate=config.data.max_oov_rate,
         base_vocabulary=base_vocabulary,
         input_key=input_key,
-        code_hash=code_hash(
-            "transform", "components.shards", "components.subwords", "components.vocabulary_gen"
-        ),
+        code_hash=code_hash(*vocabulary_state.CODE),
     )
 
 
@@ -196,7 +265,12 @@ def _trainer(
         **_options(config),
         decode_options=json.dumps(decode, sort_keys=True),
         code_hash=code_hash(
-            "transform", "components.records", "components.sequence_loss", "components.trainer"
+            "transform",
+            "components.example_gen.places",
+            "components.model_facts",
+            "components.records",
+            "components.sequence_loss",
+            "components.trainer",
         ),
         base_model=base[0].outputs["result"] if base else None,
         data_key=data_key,
@@ -230,7 +304,13 @@ def _tuner(
         **_options(config),
         tune_options=json.dumps(_fields(tune) | {"space": space}, sort_keys=True),
         code_hash=code_hash(
-            "transform", "components.sequence_loss", "components.trainer", "components.tuner"
+            "transform",
+            "components.example_gen.places",
+            "components.model_facts",
+            "components.records",
+            "components.sequence_loss",
+            "components.trainer",
+            "components.tuner",
         ),
         base_model=base[0].outputs["result"] if base else None,
     )
@@ -242,6 +322,7 @@ def _options(config: Config) -> dict[str, str]:
     model, train = _fields(config.model), _fields(config.train)
     del model["preset"], train["tune"]  # the preset's sizes are filled in; the Tuner has its own
     train["decode_length"] = config.decode.max_length
+    train["score_positions"] = config.eval.micro_batch_tokens
     sections = {"model": model, "loss": _fields(config.loss), "batch": _fields(config.batch)}
     sections["train"] = train
     return {f"{name}_options": json.dumps(each, sort_keys=True) for name, each in sections.items()}
@@ -280,6 +361,8 @@ def _evaluator(
         thresholds=json.dumps(thresholds, sort_keys=True),
         blessing_rule=json.dumps(_fields(config.eval.blessing), sort_keys=True),
         batch_size=config.eval.batch_size,
+        block_rows=config.eval.block_rows,
+        block_mb=config.eval.block_mb,
         confidence=config.eval.confidence,
         min_tokens=config.eval.min_tokens,
         worst=config.eval.worst,
@@ -287,10 +370,10 @@ def _evaluator(
         samples=config.eval.samples,
         decode_examples=config.eval.decode_examples,
         code_hash=code_hash(
-            "transform.settings",
-            "transform.vocabulary",
+            "transform",
             "components.evaluator",
             "components.example_gen.places",
+            "components.model_facts",
             "components.records",
             "components.saved_model",
             "components.weighted_mean",
@@ -304,7 +387,7 @@ def _serving_check(
     transform: BaseNode,
     trainer: BaseNode,
     evaluator: BaseNode,
-    failed_checks: int,
+    last_failed_check: int,
 ) -> list[BaseNode]:
     """ServingCheck, unless it is turned off."""
     options = _fields(config.serving.check)
@@ -316,12 +399,12 @@ def _serving_check(
         transformed_examples=transform.outputs["transformed_examples"],
         ingest_report=examples.outputs["ingest_report"],
         options=json.dumps(options, sort_keys=True),
-        failed_before=failed_checks,
+        failed_before=last_failed_check,
         code_hash=code_hash(
-            "transform.settings",
-            "transform.tokenizers",
+            "transform",
             "components.serving_check",
             "components.example_gen.places",
+            "components.model_facts",
             "components.records",
             "components.saved_model",
             "components.shards",
@@ -336,19 +419,24 @@ def _pusher(
     trainer: BaseNode,
     evaluator: BaseNode,
     check: list[BaseNode],
-    lost_pushes: int,
+    last_lost_push: int,
 ) -> BaseNode:
     destination = os.path.abspath(config.serving.push_to)
-    pushed: list[int | str] = [version.number for version in versions.existing(destination)]
-    pushed += [f"withdrawn {version.number}" for version in versions.withdrawn(destination)]
-    if lost_pushes:
-        pushed.append(f"lost {lost_pushes}")
     return ours.VersionPusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=check[0].outputs["blessing"] if check else None,
         push_destination=destination,
         keep_versions=config.serving.keep_versions,
-        pushed_versions=json.dumps(pushed),
-        code_hash=code_hash("components.pusher"),
+        pushed_versions=pushed_versions(destination, last_lost_push),
+        code_hash=code_hash("components.folders", "components.pusher"),
     ).with_id("Pusher")
+
+
+def pushed_versions(destination: str, last_lost_push: int) -> str:
+    """What is there and what is not, as JSON: where that has changed, no push is from the cache."""
+    pushed: list[int | str] = [version.number for version in versions.existing(destination)]
+    pushed += [f"withdrawn {version.number}" for version in versions.withdrawn(destination)]
+    if last_lost_push:
+        pushed.append(f"lost {last_lost_push}")
+    return json.dumps(pushed)

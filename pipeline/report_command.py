@@ -32,7 +32,7 @@ def report(
       output: a file, or "-" for stdout; None: beside the run's record, or stdout for markdown.
 
     Raises:
-      InputError: there is no such run, or none that has finished.
+      InputError: there is no such run, or none that has finished; the file cannot be written.
     """
     chosen = _chosen(config, run_id)
     with open(chosen.record) as file:
@@ -44,7 +44,10 @@ def report(
     if target == STDOUT:
         sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
     else:
-        write(text, target)
+        try:
+            write(text, target)
+        except OSError as error:
+            raise InputError(f"--output: {target} cannot be written: {error.strerror}") from None
         print(os.path.relpath(target))
     return 0
 
@@ -86,15 +89,17 @@ def report_data(record: dict[str, Any], pipeline_folder: str = "", folder: str =
         worst=record.get("worst", {}),
         samples=record.get("samples", {}),
         tags=record.get("tags", {}),
+        decoded=record.get("decoded", {}),
         serving=record.get("serving_check") or {},
         not_pushed=record.get("not_pushed") or "",
         history=history["points"],
-        start=described(history.get("start", {})),
+        start=described(_start(history.get("start", {}), lineage)),
         tuning=history.get("tuning", {}),
         updates=record.get("updates", ()),
         skipped=history.get("skipped", ()),
         lengths=history.get("lengths", {}),
         time=_time(record),
+        drift=record.get("drift", {}),
         ledger=record["ledger"],
         ingest=record["ingest"],
         durations=[
@@ -106,6 +111,21 @@ def report_data(record: dict[str, Any], pipeline_folder: str = "", folder: str =
         places=known | {name: os.path.relpath(path) for name, path in artifacts.items()},
         links={name: _link(path, folder) for name, path in where.items() if folder},
     )
+
+
+def _start(facts: dict[str, Any], lineage: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What training started from, with the model by its id and run rather than by its whole path."""
+    if "model" not in facts:
+        return facts
+    read = [each for node in lineage for each in node["inputs"] if each["name"] == "base_model"]
+    numbers = {each["id"] for each in read}
+    # The node that looks the model up puts it out in this run too, and says of which run it is.
+    found = [node for node in lineage if numbers & {each["id"] for each in node["outputs"]}]
+    runs = [each["run"] for each in (*read, *found) if each.get("run")]
+    name = f"model #{read[0]['id']}" if read else "a model"
+    run = f" of run {runs[0]}" if runs else ""
+    place = "/".join(facts["model"].split("/")[-3:])  # TFX's component/output/execution
+    return facts | {"model": f"{name}{run} (…/{place})"}
 
 
 def _as_seen_from_here(value: Any) -> Any:

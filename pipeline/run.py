@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-import fcntl
+import errno
 import json
 import logging
 import os
@@ -11,14 +11,30 @@ from collections.abc import Iterator
 from typing import Any
 
 from components import process
-from components.errors import InputError
+from components.errors import InputError, Passing
 from components.progress import LOGGER as PROGRESS
-from pipeline import inputs, paths, summary
+from pipeline import inputs, lock, paths, summary
 from pipeline.config import Config
+from pipeline.retrain.order import Order
+from pipeline.store_connection import Store, store_of
 from pipeline.terminal import StatusHandler, Terminal, output_to
 
-_HIDDEN = ("LastBlessedModel", "BaseModel")  # look-ups, not components
+_HIDDEN = ("LastBlessedModel", "BaseModel", "SpanBefore")  # look-ups, not components
 DONE, FAILED, NOT_BLESSED = 0, 1, 3
+_NO_SPACE = os.strerror(errno.ENOSPC)  # Beam and TensorFlow tell it in words
+
+
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """How a run ended: its exit code, its record (None where it failed), and why it failed.
+
+    `passing`: what it failed of lies outside of it, and may be gone later.
+    """
+
+    code: int
+    record: dict[str, Any] | None = None
+    reason: str = ""
+    passing: bool = False
 
 
 def run(config: Config) -> int:
@@ -27,16 +43,48 @@ def run(config: Config) -> int:
     Raises:
       InputError: the input is at fault; what was found before any component started, or by one.
     """
+    return run_line(config).code
+
+
+def run_line(config: Config, ordered: Order | None = None) -> Ended:
+    """Run the whole line, as retrain ordered it if it did.
+
+    Raises:
+      InputError: as `run` raises it.
+    """
     started = time.monotonic()
-    found = inputs.resolve(config)
-    os.makedirs(config.serving.push_to, exist_ok=True)  # better now than after training
-    run_paths = paths.new_run(config)
-    with _alone(run_paths), output_to(run_paths.log) as terminal:
-        try:
-            return _run(config, found, run_paths, terminal, started)
-        except InputError:
-            terminal.line(f"  log: {_shown(run_paths.log)}")
-            raise
+    found = inputs.resolve(config, **(ordered.inputs if ordered else {}))
+    _make_push_folder(config.serving.push_to)
+    # Two runs at once could read one span twice or mix their models.
+    with lock.held(
+        paths.lock(config),
+        "another run of this pipeline",
+        advice="wait for it, or give this one another pipeline.name",
+    ):
+        run_paths = paths.new_run(config)
+        with output_to(run_paths.log) as terminal:
+            try:
+                return _run(config, found, run_paths, terminal, started, ordered)
+            except InputError:
+                terminal.line(f"  log: {paths.shown(run_paths.log)}")
+                raise
+
+
+def _make_push_folder(folder: str) -> None:
+    """Make the folder that the model goes to, now rather than after training.
+
+    Raises:
+      InputError: it cannot be made, or not be written into.
+    """
+    reason = ""
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        reason = str(error.strerror)
+    if not reason and not os.access(folder, os.W_OK):
+        reason = "Permission denied"
+    if reason:
+        raise Passing(f"serving.push_to: {folder}: {reason}, expected a folder to write into")
 
 
 def _run(
@@ -45,11 +93,13 @@ def _run(
     run_paths: paths.RunPaths,
     terminal: Terminal,
     started: float,
-) -> int:
+    ordered: Order | None,
+) -> Ended:
     name, where = config.pipeline.name, config.data.path
     numbers = ", ".join(map(str, found.spans))
     spans = f", span{'s' if len(found.spans) > 1 else ''} {numbers}" if found.spans else ""
     terminal.line(f"tokenline run: {name} ({config.task}), {where}{spans}")
+    _clean(config, run_paths, terminal)  # before anything that takes long: the store may be gone
     terminal.status("  loading TensorFlow and TFX")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # before TensorFlow is imported
     from components.trainer import distribution
@@ -62,28 +112,45 @@ def _run(
         terminal.line(f"  {'loaded TensorFlow and TFX':<28}{time.monotonic() - started:7.1f} s")
         try:
             line = _pipeline(config, found, run_paths)
+            _tell_set_aside(config, terminal)
             tfx_run, nodes = local_runner.run(line, progress.node)
         except local_runner.NodeFailure as failure:
-            return _failed(failure, run_paths, terminal)
-    record = _record(config, found, run_paths, tfx_run, nodes, time.monotonic() - started)
+            return _failed(failure, store_of(config), run_paths, terminal)
+    seconds = time.monotonic() - started
+    record = _record(config, found, run_paths, tfx_run, nodes, seconds, ordered)
     for text in summary.closing_table(record):
         terminal.line(text)
-    return DONE if record["pushed"] else NOT_BLESSED
+    return Ended(DONE if record["pushed"] else NOT_BLESSED, record)
+
+
+def _clean(config: Config, run_paths: paths.RunPaths, terminal: Terminal) -> None:
+    """Take away what a killed run left."""
+    from pipeline import stale, store_owner
+
+    kept = store_of(config)
+    store_owner.claim(kept, run_paths.pipeline)
+    for ended in stale.clean(kept, run_paths.artifacts, config.serving.push_to):
+        line = stale.told(ended, os.path.dirname(run_paths.run))
+        terminal.line(f"  {line}")
+        logging.getLogger("tokenline").warning(line)
 
 
 def _pipeline(config: Config, found: inputs.RunInputs, run_paths: paths.RunPaths) -> Any:
-    from pipeline import base_model, rollback_command, store, vocabulary_state
+    from pipeline import base_model, rollback_command, span_checks, store, vocabulary_state
     from pipeline.pipeline import create_pipeline
     from pipeline.settings import token_settings
 
-    rollback_command.agree(run_paths.metadata, config.serving.push_to)
+    kept = store_of(config)
+    rollback_command.agree(kept, config.serving.push_to)
     key = vocabulary_state.input_key(config, found)
-    made = store.vocabularies(run_paths.metadata)
+    made = store.vocabularies(kept)
     identity = token_settings(config).token_identity()
     base = vocabulary_state.base_vocabulary(made, key, identity)
     vocabulary_state.check_intact(made, key, base)
     starts = config.train.warm_start == "auto"
-    models = store.models(run_paths.metadata) if starts else []
+    models = store.models(kept) if starts else []
+    compares = config.data.drift is not None
+    measured = span_checks.made_statistics(kept) if compares else []
     return create_pipeline(
         config,
         found,
@@ -91,20 +158,38 @@ def _pipeline(config: Config, found: inputs.RunInputs, run_paths: paths.RunPaths
         base_vocabulary=base,
         input_key=key,
         base_model=base_model.base_model(models, base_model.data_key(found)),
-        failed_checks=store.failed_checks(run_paths.metadata),
-        lost_pushes=store.lost_pushes(run_paths.metadata),
+        span_before=span_checks.before(measured, found),
+        last_failed_check=store.last_failed_check(kept),
+        last_lost_push=store.last_lost_push(kept),
     )
 
 
-def _failed(failure: Any, run_paths: paths.RunPaths, terminal: Terminal) -> int:
+def _tell_set_aside(config: Config, terminal: Terminal) -> None:
+    """A check that is off says nothing of the models that failed it, and they stay unused."""
+    from pipeline import store
+
+    if config.serving.check.enabled or not (number := store.set_aside(store_of(config))):
+        return
+    one = number == 1
+    failed = "1 earlier model failed its" if one else f"{number} earlier models failed their"
+    again = "it a baseline" if one else "them baselines"
+    text = f"{failed} serving check; turning the check off does not make {again} again"
+    terminal.line(f"  {text} (docs/serving.md)")
+
+
+def _failed(failure: Any, kept: Store, run_paths: paths.RunPaths, terminal: Terminal) -> Ended:
     if isinstance(failure.cause, InputError):
-        raise InputError(str(failure.cause)) from failure
+        raise type(failure.cause)(str(failure.cause)) from failure  # Passing stays that
+    if problem := kept.problem(failure.cause):
+        raise Passing(problem) from failure
     logging.getLogger("tokenline").error("%s failed", failure.node, exc_info=failure.cause)
     reason = str(failure.cause).strip().split("\n")[0] or type(failure.cause).__name__
     reason = reason.replace(os.getcwd() + os.sep, "")
-    terminal.line(f"tokenline: {failure.node} failed: {type(failure.cause).__name__}: {reason}")
-    terminal.line(f"  log: {_shown(run_paths.log)}")
-    return FAILED
+    passing = isinstance(failure.cause, OSError) or _NO_SPACE in str(failure.cause)
+    reason = f"{failure.node} failed: {type(failure.cause).__name__}: {reason}"
+    terminal.line(f"tokenline: {reason}")
+    terminal.line(f"  log: {paths.shown(run_paths.log)}")
+    return Ended(FAILED, reason=reason, passing=passing)
 
 
 def _record(
@@ -114,12 +199,14 @@ def _record(
     tfx_run: str,
     nodes: list[Any],
     seconds: float,
+    ordered: Order | None,
 ) -> dict[str, Any]:
     """Everything worth knowing about a finished run; also written to run.json."""
     age = process.age()  # before what this itself takes
     from pipeline import curves, report_command, run_details, store
 
-    outputs = store.run_outputs(run_paths.metadata, tfx_run)
+    kept = store_of(config)
+    outputs = store.run_outputs(kept, tfx_run)
     evaluation = outputs["SequenceEvaluator"]["evaluation"]
     pushed = outputs["Pusher"]["pushed_model"]
     checked = outputs.get("ServingCheck", {}).get("blessing")
@@ -129,6 +216,7 @@ def _record(
         "run": run_paths.run_id,
         "tfx_run": tfx_run,
         "spans": list(found.spans),
+        "retrain": ordered and {"key": ordered.key, "new": list(ordered.new)},
         "seconds": seconds,
         "process_seconds": age,
         "nodes": [dataclasses.asdict(node) for node in nodes if node.name not in _HIDDEN],
@@ -146,12 +234,16 @@ def _record(
         "pushed": _shown_or_none(_read_text(os.path.join(pushed, "pushed_destination.txt"))),
         "not_pushed": _read_text(os.path.join(pushed, "not_pushed.txt")),
         "config": dataclasses.asdict(config),
-        "log": _shown(run_paths.log),
-        "report": _shown(run_paths.report),
+        "log": paths.shown(run_paths.log),
+        "report": paths.shown(run_paths.report),
     }
-    record |= run_details.details(outputs, run_paths.metadata, tfx_run, run_paths.pipeline)
-    with open(run_paths.record, "w") as file:
+    record |= run_details.details(outputs, kept, tfx_run, run_paths.pipeline)
+    partial = f"{run_paths.record}.{os.getpid()}"
+    with open(partial, "w") as file:
         json.dump(record, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, run_paths.record)  # later runs read it: never half of it
     data = report_command.report_data(record, run_paths.pipeline, run_paths.run)
     report_command.write_report(data, run_paths.report)
     return record
@@ -170,13 +262,7 @@ def _read_text(path: str) -> str | None:
 
 
 def _shown_or_none(path: str | None) -> str | None:
-    return _shown(path) if path else None
-
-
-def _shown(path: str) -> str:
-    """A path as the user would type it: relative where it is below the current folder."""
-    relative = os.path.relpath(path)
-    return path if relative.startswith("..") else relative
+    return paths.shown(path) if path else None
 
 
 class _Progress:
@@ -208,18 +294,3 @@ class _Progress:
         finally:
             PROGRESS.removeHandler(self._handler)
             PROGRESS.propagate = True
-
-
-@contextlib.contextmanager
-def _alone(run_paths: paths.RunPaths) -> Iterator[None]:
-    """Hold the pipeline's lock: two runs at once could read one span twice or mix their models."""
-    with open(run_paths.lock, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.rmdir(run_paths.run)
-            raise InputError(
-                f"another run of this pipeline is in progress ({_shown(run_paths.lock)} is locked): "
-                "wait for it, or give this one another pipeline.name"
-            ) from None
-        yield

@@ -1,4 +1,4 @@
-"""What a report shows of a run beyond the terminal: lineage, worst, samples, tags."""
+"""What a report shows of a run beyond the terminal: lineage, worst, samples, tags, decoding, drift."""
 
 import dataclasses
 import json
@@ -6,27 +6,35 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from components.pusher.versions import digest
-from pipeline import store
+from components import folders
+from pipeline import retention, store
+from pipeline.store_connection import Store
 
 _HASHED = 64 * 2**20  # bytes of an artifact up to which its content is hashed
-_FILES = {"worst": "worst.json", "samples": "samples.json", "tags": "tags.json"}
+_FILES = {
+    "worst": "worst.json",
+    "samples": "samples.json",
+    "tags": "tags.json",
+    "decoded": "decoded.json",
+}
 
 Outputs = Mapping[str, Mapping[str, str]]
 
 
-def details(outputs: Outputs, database: str, tfx_run: str, pipeline_folder: str) -> dict[str, Any]:
+def details(outputs: Outputs, kept: Store, tfx_run: str, pipeline_folder: str) -> dict[str, Any]:
     """For the run's record; a file that no component wrote is {}.
 
     Args:
       outputs: node -> output -> folder.
-      database: the metadata store.
+      kept: the metadata store.
       tfx_run: TFX's id of the run.
       pipeline_folder: what places in the lineage are relative to, where they are below it.
     """
     folders = [folder for each in outputs.values() for folder in each.values()]
     found = {name: _first(folders, file) for name, file in _FILES.items()}
-    return found | {"lineage": _lineage(database, tfx_run, pipeline_folder)}
+    # The span before has such a file too.
+    found["drift"] = _first([*outputs.get("SpanCheck", {}).values()], "span_check.json")
+    return found | {"lineage": _lineage(kept, tfx_run, pipeline_folder)}
 
 
 def _first(folders: list[str], name: str) -> Any:
@@ -38,14 +46,12 @@ def _first(folders: list[str], name: str) -> Any:
     return {}
 
 
-def _lineage(database: str, tfx_run: str, pipeline_folder: str) -> list[dict[str, Any]]:
+def _lineage(kept: Store, tfx_run: str, pipeline_folder: str) -> list[dict[str, Any]]:
     """The nodes that made something, with what they read; what is of another run says of which."""
-    ran = [
-        each for each in store.lineage(database, tfx_run) if each.outputs
-    ]  # others look things up
+    ran = [each for each in store.lineage(kept, tfx_run) if each.outputs]  # others look things up
     here = {made.id for each in ran for made in each.outputs}
     others = {made.run for each in ran for made in (*each.inputs, *each.outputs)} - {tfx_run}
-    names = _our_names(others, os.path.join(pipeline_folder, "runs"))
+    names = _our_names(others, pipeline_folder)
     return [
         {
             "name": each.node,
@@ -68,10 +74,12 @@ def _run(made: store.Made, here: set[int], names: Mapping[str, str]) -> str:
     return "" if made.id in here else names.get(made.run, "")
 
 
-def _our_names(tfx_runs: set[str], folder: str) -> dict[str, str]:
+def _our_names(tfx_runs: set[str], pipeline_folder: str) -> dict[str, str]:
     """TFX's ids of runs -> ours; those of runs that left no record stay as they are."""
-    names = {run: run for run in tfx_runs}
-    left = set(tfx_runs)
+    pruned = {each.get("tfx_run"): each["run"] for each in retention.history(pipeline_folder)}
+    names = {run: pruned.get(run, run) for run in tfx_runs}
+    left = tfx_runs - pruned.keys()
+    folder = os.path.join(pipeline_folder, "runs")
     for run in sorted(os.listdir(folder) if os.path.isdir(folder) else [], reverse=True):
         path = os.path.join(folder, run, "run.json")
         if left and os.path.exists(path):
@@ -106,4 +114,4 @@ def _content_hash(folder: str) -> str:
         total += sum(os.path.getsize(os.path.join(where, name)) for name in names)
         if total > _HASHED:
             return ""
-    return digest(folder) if files else ""
+    return folders.digest(folder) if files else ""

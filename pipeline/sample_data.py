@@ -8,7 +8,10 @@ first three spans brings words that the vocabulary has not seen.
 import contextlib
 import json
 import os
+import pathlib
 import random
+
+from components.example_gen.files import SUCCESS
 
 FILE_NAME = "numbers.jsonl"
 _LARGEST = {1: 10**6 - 1, 2: 10**9 - 1, 3: 10**12}
@@ -38,7 +41,8 @@ def spell(number: int) -> str:
 def write_span(folder: str | os.PathLike[str], span: int, *, rows: int, seed: int) -> str:
     """Writes one span's rows into `folder`, which is made if need be.
 
-    The file appears complete, by one rename. The same arguments give the same bytes.
+    The file appears complete, by one rename, and then the marker that says so. The same arguments
+    give the same bytes.
 
     Args:
       folder: the span's own folder, e.g. data/span-1.
@@ -63,6 +67,7 @@ def write_span(folder: str | os.PathLike[str], span: int, *, rows: int, seed: in
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        pathlib.Path(folder, SUCCESS).touch()
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary)

@@ -1,12 +1,13 @@
 """A pushed model as the command line uses it: which folder, what it says of itself, why it refuses."""
 
-import json
 import os
 import re
 from typing import Any
 
+from components import model_facts
 from components.errors import InputError
 from pipeline.terminal import silenced
+from transform.settings import Settings
 
 # What `transform.weights.token_factor` says of a row: how many weights, how many tokens.
 _COUNTS = re.compile(r"token weights: .*?weights\W+(\d+)\W+tokens\W+(\d+)", re.DOTALL)
@@ -39,12 +40,19 @@ def facts_of(folder: str) -> dict[str, Any]:
     Raises:
       InputError: it is not one of ours.
     """
-    facts_file = os.path.join(folder, "assets.extra", "tokenline.json")
-    if not os.path.exists(facts_file):
-        raise InputError(f"--model: {folder} holds no {facts_file}, expected a model of tokenline")
-    with open(facts_file) as file:
-        facts: dict[str, Any] = json.load(file)
-    return facts
+    try:
+        return model_facts.read(folder)
+    except InputError as error:
+        raise InputError(f"--model: {error}") from None
+
+
+def settings_of(folder: str) -> Settings:
+    """What the model's sides are; needs no TensorFlow.
+
+    Raises:
+      InputError: it is not one of ours.
+    """
+    return model_facts.settings(facts_of(folder), folder)
 
 
 def load(folder: str) -> tuple[Any, dict[str, Any]]:

@@ -1,17 +1,23 @@
 """Questions to the metadata store, asked through its own client.
 
 (Opening the sqlite file in the same process would drop the store's lock: POSIX locks are per
-process.)
+process.) A store may hold other pipelines too, and thousands of artifacts: each question asks for
+the rows of this pipeline that answer it.
 """
 
+import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from ml_metadata import metadata_store
+from ml_metadata.metadata_store import ListOptions, OrderByField
 from ml_metadata.proto import metadata_store_pb2
 
-_REVOKED = "revoked"  # of a ModelBlessing, as components.pusher.spec has it
+from components.pusher.rollback import REVOKED
+from pipeline.store_connection import Store
+
+_PAGE = 100  # as ml_metadata's client reads
 
 
 @dataclass(frozen=True)
@@ -24,12 +30,12 @@ class MadeVocabulary:
     digest: str = ""
 
 
-def vocabularies(database: str) -> list[MadeVocabulary]:
+def vocabularies(store: Store) -> list[MadeVocabulary]:
     """The vocabularies of earlier runs that still exist, oldest first."""
-    if not os.path.exists(database):
+    if not store.exists():
         return []
-    store = _open(database)
-    found = sorted(store.get_artifacts_by_type("components.Vocabulary"), key=lambda each: each.id)
+    with store.opened() as rows:
+        found = _artifacts(rows, store, "components.Vocabulary", "state = LIVE")
     return [
         MadeVocabulary(
             artifact.uri,
@@ -38,8 +44,7 @@ def vocabularies(database: str) -> list[MadeVocabulary]:
             artifact.custom_properties["hash"].string_value,
         )
         for artifact in found
-        if artifact.state == metadata_store_pb2.Artifact.LIVE
-        and os.path.exists(os.path.join(artifact.uri, "vocabulary.json"))
+        if os.path.exists(os.path.join(artifact.uri, "vocabulary.json"))
     ]
 
 
@@ -54,17 +59,16 @@ class MadeModel:
     blessed: bool = False
 
 
-def models(database: str) -> list[MadeModel]:
+def models(store: Store) -> list[MadeModel]:
     """The models of earlier runs that still exist and can be started from, oldest first."""
-    if not os.path.exists(database):
+    if not store.exists():
         return []
-    store = _open(database)
-    blessed = {
-        blessing.custom_properties["current_model_id"].int_value
-        for blessing in store.get_artifacts_by_type("ModelBlessing")
-        if blessing.custom_properties["blessed"].int_value == 1
-    }
-    found = sorted(store.get_artifacts_by_type("Model"), key=lambda each: each.id)
+    with store.opened() as rows:
+        found = _artifacts(rows, store, "Model", "state = LIVE")
+        given = _artifacts(
+            rows, store, "ModelBlessing", "state = LIVE AND custom_properties.blessed.int_value = 1"
+        )
+    blessed = {each.custom_properties["current_model_id"].int_value for each in given}
     return [
         MadeModel(
             artifact.uri,
@@ -74,13 +78,12 @@ def models(database: str) -> list[MadeModel]:
             artifact.id in blessed,
         )
         for artifact in found
-        if artifact.state == metadata_store_pb2.Artifact.LIVE
-        and os.path.exists(os.path.join(artifact.uri, "starting_point", "facts.json"))
+        if os.path.exists(os.path.join(artifact.uri, "starting_point", "facts.json"))
     ]
 
 
 def revoke(
-    database: str, is_withdrawn: Callable[[str], bool], is_served: Callable[[str], bool]
+    store: Store, is_withdrawn: Callable[[str], bool], is_served: Callable[[str], bool]
 ) -> None:
     """Revoke the blessings of models that are not to be served; give the others theirs back.
 
@@ -89,96 +92,147 @@ def revoke(
     said: or else any model would do in its place, being the first.
 
     Args:
-      database: of the pipeline; it need not exist.
+      store: of the pipeline; it need not exist.
       is_withdrawn, is_served: whether the model with this URI is.
     """
-    if not os.path.exists(database):
+    if not store.exists():
         return
-    store = _open(database)
-    uris = {model.id: model.uri for model in store.get_artifacts_by_type("Model")}
-    unfit = _unfit(store)
-    changed = []
-    for blessing in store.get_artifacts_by_type("ModelBlessing"):
-        facts = blessing.custom_properties
-        blessed, revoked = facts["blessed"].int_value, facts[_REVOKED].int_value
-        if not blessed and not revoked:
-            continue
-        model = facts["current_model_id"].int_value
-        uri = uris.get(model, "")
-        now = int((model in unfit or is_withdrawn(uri)) and not is_served(uri))
-        if (blessed, revoked) != (1 - now, now):
-            facts["blessed"].int_value, facts[_REVOKED].int_value = 1 - now, now
-            changed.append(blessing)
-    if changed:
-        store.put_artifacts(changed)
+    with store.opened() as rows:
+        unfit = _unfit(rows, store)
+        blessings = _ever_blessed(rows, store)
+        ids = {each.custom_properties["current_model_id"].int_value for each in blessings}
+        uris = {model.id: model.uri for model in rows.get_artifacts_by_id(sorted(ids))}
+        changed = []
+        for blessing in blessings:
+            facts = blessing.custom_properties
+            model = facts["current_model_id"].int_value
+            uri = uris.get(model, "")
+            now = int((model in unfit or is_withdrawn(uri)) and not is_served(uri))
+            if (facts["blessed"].int_value, facts[REVOKED].int_value) != (1 - now, now):
+                facts["blessed"].int_value, facts[REVOKED].int_value = 1 - now, now
+                changed.append(blessing)
+        if changed:
+            rows.put_artifacts(changed)
 
 
-def _unfit(store: metadata_store.MetadataStore) -> set[int]:
+def _ever_blessed(rows: Any, store: Store) -> list[Any]:
+    """The blessings that were given, also those that were revoked."""
+    # Two questions: one about either property leaves out the rows that lack one of them.
+    found = [
+        _artifacts(
+            rows, store, "ModelBlessing", f"state = LIVE AND custom_properties.{name}.int_value = 1"
+        )
+        for name in ("blessed", REVOKED)
+    ]
+    return list({each.id: each for each in itertools.chain(*found)}.values())
+
+
+def _unfit(rows: Any, store: Store) -> set[int]:
     """The ids of the models whose last serving check failed."""
-    found = sorted(store.get_artifacts_by_type("InfraBlessing"), key=lambda each: each.id)
     last = {
         each.custom_properties["current_model_id"].int_value: each.custom_properties["blessed"]
-        for each in found
+        for each in _artifacts(rows, store, "InfraBlessing", "state = LIVE")
     }
     return {model for model, blessed in last.items() if blessed.int_value == 0}
 
 
-def failed_checks(database: str) -> int:
-    """How many serving checks of earlier runs failed."""
-    if not os.path.exists(database):
+def set_aside(store: Store) -> int:
+    """How many models would be blessed but for their last serving check, and so are not used."""
+    if not store.exists():
         return 0
-    found = _open(database).get_artifacts_by_type("InfraBlessing")
-    return sum(each.custom_properties["blessed"].int_value == 0 for each in found)
+    with store.opened() as rows:
+        revoked = _artifacts(
+            rows,
+            store,
+            "ModelBlessing",
+            f"state = LIVE AND custom_properties.{REVOKED}.int_value = 1",
+        )
+        ids = {each.custom_properties["current_model_id"].int_value for each in revoked}
+        return len(ids & _unfit(rows, store))
 
 
-def lost_pushes(database: str) -> int:
-    """How many pushed versions are no longer where they were pushed to."""
-    if not os.path.exists(database):
+def last_failed_check(store: Store) -> int:
+    """The id of the newest serving check that failed, or 0: another number after each that fails."""
+    if not store.exists():
         return 0
-    pushed = [
-        each.custom_properties["pushed_destination"].string_value
-        for each in _open(database).get_artifacts_by_type("PushedModel")
-        if each.custom_properties["pushed"].int_value == 1
-    ]
-    return sum(not os.path.isdir(folder) for folder in pushed)
+    with store.opened() as rows:
+        failed = "custom_properties.blessed.int_value = 0"
+        return next((each.id for each in _newest_first(rows, store, "InfraBlessing", failed)), 0)
 
 
-def run_outputs(database: str, run_id: str) -> dict[str, dict[str, str]]:
+def last_lost_push(store: Store) -> int:
+    """The id of the newest push whose version is not there any more, or 0.
+
+    A push after that one is where it was pushed to, so that its result may be used again.
+    """
+    if not store.exists():
+        return 0
+    with store.opened() as rows:
+        pushed = "custom_properties.pushed.int_value = 1"
+        for each in _newest_first(rows, store, "PushedModel", pushed):
+            if not os.path.isdir(each.custom_properties["pushed_destination"].string_value):
+                return each.id
+    return 0
+
+
+def _artifacts(rows: Any, store: Store, kind: str, condition: str) -> list[Any]:
+    """This pipeline's artifacts of a type that meet a condition, oldest first."""
+    context = rows.get_context_by_type_and_name("pipeline", store.pipeline)
+    if context is None:
+        return []
+    query = f"type = '{kind}' AND {condition}"
+    options = ListOptions(filter_query=query, order_by=OrderByField.ID)
+    return rows.get_artifacts_by_context(context.id, options)
+
+
+def _newest_first(rows: Any, store: Store, kind: str, condition: str) -> Iterator[Any]:
+    """The same, newest first, and no more of them than are looked at, but for a page."""
+    context = rows.get_context_by_type_and_name("pipeline", store.pipeline)
+    query, before = f"type = '{kind}' AND {condition}", ""
+    while context is not None:
+        options = ListOptions(
+            limit=_PAGE, filter_query=query + before, order_by=OrderByField.ID, is_asc=False
+        )
+        found = rows.get_artifacts_by_context(context.id, options)
+        yield from found
+        if len(found) < _PAGE:
+            return
+        before = f" AND id < {found[-1].id}"
+
+
+def run_outputs(store: Store, run_id: str) -> dict[str, dict[str, str]]:
     """URIs of what a run's nodes put out, cached results included: node -> output -> uri."""
-    store = _open(database)
-    context = store.get_context_by_type_and_name("pipeline_run", run_id)
+    with store.opened() as rows:
+        return _run_outputs(rows, run_id)
+
+
+def _run_outputs(rows: Any, run_id: str) -> dict[str, dict[str, str]]:
+    context = rows.get_context_by_type_and_name("pipeline_run", run_id)
     if context is None:
         return {}
     outputs: dict[str, dict[str, str]] = {}
-    executions = store.get_executions_by_context(context.id)
+    executions = rows.get_executions_by_context(context.id)
     for execution in sorted(executions, key=lambda each: each.id):
         events = [
             event
-            for event in store.get_events_by_execution_ids([execution.id])
+            for event in rows.get_events_by_execution_ids([execution.id])
             if event.type == metadata_store_pb2.Event.OUTPUT
         ]
         by_id = {
             artifact.id: artifact
-            for artifact in store.get_artifacts_by_id([event.artifact_id for event in events])
+            for artifact in rows.get_artifacts_by_id([event.artifact_id for event in events])
         }
-        node = _node_of(store, execution)
+        node = _node_of(rows, execution)
         for event in events:
             name = event.path.steps[0].key
             outputs.setdefault(node, {})[name] = by_id[event.artifact_id].uri
     return outputs
 
 
-def _node_of(store: metadata_store.MetadataStore, execution: metadata_store_pb2.Execution) -> str:
-    contexts = store.get_contexts_by_execution(execution.id)
+def _node_of(rows: Any, execution: metadata_store_pb2.Execution) -> str:
+    contexts = rows.get_contexts_by_execution(execution.id)
     node = next(context.name for context in contexts if context.type == "node")
     return node.rsplit(".", 1)[-1]
-
-
-def _open(database: str) -> metadata_store.MetadataStore:
-    config = metadata_store_pb2.ConnectionConfig()
-    config.sqlite.filename_uri = database
-    config.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READWRITE
-    return metadata_store.MetadataStore(config)
 
 
 @dataclass(frozen=True)
@@ -206,50 +260,48 @@ class Ran:
     outputs: tuple[Made, ...]
 
 
-def lineage(database: str, run_id: str) -> list[Ran]:
+def lineage(store: Store, run_id: str) -> list[Ran]:
     """A run's executions in the order they ran, with what each read and wrote.
 
     Where a result was cached, the times are those of the execution that made it.
     """
-    store = _open(database)
-    context = store.get_context_by_type_and_name("pipeline_run", run_id)
-    if context is None:
-        return []
-    executions = store.get_executions_by_context(context.id)
-    return [_ran(store, execution) for execution in sorted(executions, key=lambda each: each.id)]
+    with store.opened() as rows:
+        context = rows.get_context_by_type_and_name("pipeline_run", run_id)
+        if context is None:
+            return []
+        executions = rows.get_executions_by_context(context.id)
+        return [_ran(rows, execution) for execution in sorted(executions, key=lambda each: each.id)]
 
 
-def _ran(store: metadata_store.MetadataStore, execution: metadata_store_pb2.Execution) -> Ran:
+def _ran(rows: Any, execution: metadata_store_pb2.Execution) -> Ran:
     types = metadata_store_pb2.Event
-    events = store.get_events_by_execution_ids([execution.id])
-    outputs = _made(store, [event for event in events if event.type == types.OUTPUT])
+    events = rows.get_events_by_execution_ids([execution.id])
+    outputs = _made(rows, [event for event in events if event.type == types.OUTPUT])
     cached = execution.last_known_state == metadata_store_pb2.Execution.CACHED
     maker = execution
     if cached and outputs:
-        maker = _maker(store, outputs[0].id) or execution
+        maker = _maker(rows, outputs[0].id) or execution
     return Ran(
-        node=_node_of(store, execution),
+        node=_node_of(rows, execution),
         execution=execution.id,
         cached=cached,
         started=maker.create_time_since_epoch,
         ended=maker.last_update_time_since_epoch,
-        inputs=_made(store, [event for event in events if event.type == types.INPUT]),
+        inputs=_made(rows, [event for event in events if event.type == types.INPUT]),
         outputs=outputs,
     )
 
 
-def _made(
-    store: metadata_store.MetadataStore, events: list[metadata_store_pb2.Event]
-) -> tuple[Made, ...]:
+def _made(rows: Any, events: list[metadata_store_pb2.Event]) -> tuple[Made, ...]:
     ids = [event.artifact_id for event in events]
-    by_id = {artifact.id: artifact for artifact in store.get_artifacts_by_id(ids)}
+    by_id = {artifact.id: artifact for artifact in rows.get_artifacts_by_id(ids)}
     found = []
     for event in events:
         artifact = by_id[event.artifact_id]
         properties = artifact.custom_properties
         known = [properties[key].string_value for key in _HASHES if key in properties]
-        maker = _maker(store, artifact.id)
-        run = _run_of(store, maker) if maker else ""
+        maker = _maker(rows, artifact.id)
+        run = _run_of(rows, maker) if maker else ""
         name = event.path.steps[0].key
         found.append(Made(name, artifact.id, artifact.type, artifact.uri, (*known, "")[0], run))
     return tuple(found)
@@ -258,15 +310,13 @@ def _made(
 _HASHES = ("hash", "input_fingerprint")  # as VocabularyGen and ExampleGen call them
 
 
-def _maker(
-    store: metadata_store.MetadataStore, artifact: int
-) -> metadata_store_pb2.Execution | None:
+def _maker(rows: Any, artifact: int) -> metadata_store_pb2.Execution | None:
     """The execution that made an artifact, which is the first that put it out."""
-    events = store.get_events_by_artifact_ids([artifact])
+    events = rows.get_events_by_artifact_ids([artifact])
     ids = [event.execution_id for event in events if event.type == metadata_store_pb2.Event.OUTPUT]
-    return store.get_executions_by_id([min(ids)])[0] if ids else None
+    return rows.get_executions_by_id([min(ids)])[0] if ids else None
 
 
-def _run_of(store: metadata_store.MetadataStore, execution: metadata_store_pb2.Execution) -> str:
-    contexts = store.get_contexts_by_execution(execution.id)
+def _run_of(rows: Any, execution: metadata_store_pb2.Execution) -> str:
+    contexts = rows.get_contexts_by_execution(execution.id)
     return next((each.name for each in contexts if each.type == "pipeline_run"), "")

@@ -21,7 +21,7 @@ _COLUMNS = (
 )
 # Of a sample that was decoded, or of tags.
 _OF_TASK = (
-    ("bleu", "of a decoded sample BLEU", "{:.2f}".format),
+    ("bleu", "BLEU", "{:.2f}".format),
     ("chrf", "chrF", "{:.2f}".format),
     ("exact_match", "exact match", _share),
     ("tag_macro_f1", "macro F1 of the tags", _share),
@@ -39,7 +39,7 @@ _LOSSES = {
 
 def closing_table(record: dict[str, Any]) -> list[str]:
     """Lines that say how good the model is, whether it is blessed and why, and where things are."""
-    lines = ["", *_measured(record["metrics"]["slices"])]
+    lines = ["", *_measured(record["metrics"]["slices"], record.get("decoded") or {})]
     lines += ["", *_verdict(record["verdict"]), *_served(record.get("serving_check"))]
     model = record["pushed"] or _not_pushed(record)
     lines += ["", *(f"  data    {text}" for text in _data(record))]
@@ -77,22 +77,38 @@ def _not_pushed(record: dict[str, Any]) -> str:
     return f"not pushed: {reason}" if reason else "not pushed"
 
 
-def _measured(slices: list[dict[str, Any]]) -> list[str]:
-    """The headline, and the slice with the largest loss among those with enough tokens to judge."""
+def _measured(slices: list[dict[str, Any]], decoded: dict[str, Any]) -> list[str]:
+    """The headline, and the slice with the largest loss among those that are large enough to judge."""
     whole, *others = slices
     rows = [(_label(whole["slice"]), whole)]
     known = [each for each in others if "masked_token_loss" in (each["candidate"] or {})]
-    if known := [each for each in known if each.get("gated", True)] or known:
-        worst = max(known, key=lambda each: each["candidate"]["masked_token_loss"])
-        rows.append((f"worst: {_label(worst['slice'])}", worst))
+    large = [each for each in known if each.get("gated", True)]
+    if known:
+        worst = max(large or known, key=lambda each: each["candidate"]["masked_token_loss"])
+        rows.append((f"worst of {len(large or known)}: {_label(worst['slice'])}", worst))
     width = max(12, *(len(label) for label, _ in rows)) + 2
     lines = [" " * (width + 2) + "".join(f"{title:>12}" for _, title, _ in _COLUMNS)]
     lines += [_row(label, each, width) for label, each in rows]
     if len(others) > 1:
-        lines.append(f"  … {len(others)} slices in the report")
-    values = whole["candidate"] or {}
-    of_task = [f"{name} {shown(values[key])}" for key, name, shown in _OF_TASK if key in values]
-    return [*lines, f"  {', '.join(of_task)}"] if of_task else lines
+        lines.append(f"  … {len(others)} slices in the report{_too_small(others, len(large))}")
+    return lines + _of_task(whole["candidate"] or {}, decoded)
+
+
+def _too_small(slices: list[dict[str, Any]], large: int) -> str:
+    """How many slices have enough to be judged, where not all have."""
+    if all(each.get("gated", True) for each in slices):
+        return ""
+    return f", {large or 'none'} of them with enough tokens and examples to be judged"
+
+
+def _of_task(values: dict[str, Any], decoded: dict[str, Any]) -> list[str]:
+    """Scores of decoded text, of how many examples they are; of tags."""
+    found = [f"{name} {shown(values[key])}" for key, name, shown in _OF_TASK if key in values]
+    if not found:
+        return []
+    examples = decoded.get("examples")
+    of_sample = f"of {examples:,} decoded example{'s' * (examples > 1)}: " if examples else ""
+    return [f"  {of_sample}{', '.join(found)}"]
 
 
 def _data(record: dict[str, Any]) -> list[str]:

@@ -63,7 +63,8 @@ class StatusHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         stays = getattr(record, progress.STAYS, False)
         show = self._terminal.line if stays else self._terminal.status
-        show(f"  {self.component}: {record.getMessage()}")
+        here = os.getcwd() + os.sep  # paths as the user would type them
+        show(f"  {self.component}: {record.getMessage().replace(here, '')}")
 
 
 @contextlib.contextmanager

@@ -1,212 +1,196 @@
-"""`tokenline predict` and `tokenline score`: the pushed model on raw text and on raw rows.
+"""`tokenline predict` and `score` for people and pipes: results on standard output as they come.
 
-Both go through the SavedModel's signatures: nothing is tokenised here. Line by line, for people and
-pipes; `batch_run` is for files of any size.
+Rows are read, checked and answered as with `--output` (`batch_run`), which is for files of any size.
+The first bad row ends it, after the results of those before it; where a person types, only the row.
 """
 
+import contextlib
 import json
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from components.errors import InputError
-from pipeline.model_rows import predicted, scored, scored_tokens, texts
-from pipeline.served import folder_of, load, reason, refusal
-from transform.settings import ADDED_COLUMNS, Settings
+from components.example_gen.faults import FileFault
+from pipeline.batch_files import STDIN, TEXT, BatchFile, Unnamed, expand, opened
+from pipeline.batch_inputs import KeyedRow, RowRules, keyed_rows, predict_rules, score_rules
+from pipeline.batch_windows import windows
+from pipeline.model_rows import LONGER, cut_rows
+from pipeline.served import folder_of, settings_of
+from pipeline.terminal import silenced
 
-_BATCH = 64
-_LARGEST = 3.4e38  # of float32
-
-
-def predict(model: str | None, config: str, file: str, *, as_json: bool = False) -> int:
-    """Print the model's output for each line of a file: text, or token/tag pairs; or JSON.
-
-    Raises:
-      InputError: no model, or no such file.
-    """
-    loaded, facts = load(folder_of(model, config))
-    import tensorflow as tf
-
-    serve = loaded.signatures["serving_text"]
-    for numbered in _batches(enumerate(_lines(file), start=1)):
-        lines = [line for _, line in numbered]
-        try:
-            outputs = serve(text=tf.constant(lines))
-        except tf.errors.InvalidArgumentError as error:
-            raise InputError(_refused(file, numbered[0][0], numbered[-1][0], error)) from None
-        cut = outputs["truncated"].numpy()
-        found = texts(outputs, facts, lines)
-        values = {name: value.numpy() for name, value in outputs.items()} if as_json else {}
-        rows = enumerate(zip(numbered, found, cut, strict=True))
-        for row, ((number, line), text, truncated) in rows:
-            if as_json:
-                print(json.dumps(predicted(values, row, line, text), ensure_ascii=False))
-                sys.stdout.flush()
-            else:
-                print(f"{line}\t{text}" if sys.stdout.isatty() else text, flush=True)
-            if truncated:
-                note = "longer than the model reads (data.max_*_length), the rest was cut off"
-                print(f"tokenline: {_place(file)}:{number}: {note}", file=sys.stderr)
-    return 0
+_ROWS = 64  # at a time
+_BAD_INPUT = 2
+Record = dict[str, Any]
 
 
-def score(model: str | None, config: str, file: str, *, tokens: bool = False) -> int:
-    """Print, for each JSON row of a file, its loss in nats per token and the sums it comes from.
+def predict(
+    model: str | None,
+    config: str,
+    *files: str,
+    as_json: bool = False,
+    key_column: str = "",
+    delimiter: str = "",
+    input_format: str = "",
+) -> int:
+    """Print the model's output for each text or row: text, or token/tag pairs; or JSON.
+
+    Args:
+      model: its folder; None: the newest that `config` pushes to.
+      config: path of the configuration.
+      files: "-" is standard input.
+      as_json: print all that is known of the output.
+      key_column: names a row in the JSON.
+      delimiter: of CSV cells; "": by the file's name.
+      input_format: what files of no known name hold; "": what their first line looks like.
+
+    Returns:
+      The exit code: 2 if a person typed a bad row, otherwise 0.
 
     Raises:
-      InputError: no model, no such file, or a row that lacks a column.
+      InputError: no model, no such file, or the first bad row.
     """
-    score_lines(*load(folder_of(model, config)), file, tokens=tokens)
-    return 0
+    folder = folder_of(model, config)
+    any_text = input_format == TEXT
+    rules = predict_rules(
+        settings_of(folder), key_column=key_column, delimiter=delimiter, any_text=any_text
+    )
+    unnamed = Unnamed(rules.columns[0].name, input_format)
 
+    def show(record: Record, place: str) -> None:
+        if as_json or key_column:
+            print(_line(record, key_column))
+            return
+        text = record["output"]
+        print(f"{record['input']}\t{text}" if sys.stdout.isatty() else text)
+        if record["truncated"]:
+            _note(f"{place}: {LONGER}, the rest was cut off")
 
-def score_lines(loaded: Any, facts: dict[str, Any], file: str, *, tokens: bool = False) -> None:
-    """`score` by a model that is loaded."""
-    import tensorflow as tf
-
-    signature = loaded.signatures["score"]
-    texts_of = _token_texts(loaded, facts) if tokens else None
-    for rows in _batches(enumerate(_lines(file), start=1)):
-        examples = [
-            _example(line, facts["settings"], f"{_place(file)}:{number}") for number, line in rows
-        ]
-        try:
-            found = signature(tf.constant(examples))
-        except tf.errors.InvalidArgumentError as error:
-            for (number, _), example in zip(rows, examples, strict=True):
-                _try_alone(signature, example, f"{_place(file)}:{number}", facts["settings"])
-            raise InputError(_refused(file, rows[0][0], rows[-1][0], error)) from None
-        outputs = {name: value.numpy() for name, value in found.items()}
-        per_token = _per_token(texts_of, examples, outputs) if texts_of else []
-        for row in range(len(rows)):
-            more = {"per_token": per_token[row]} if tokens else {}
-            print(json.dumps(scored(outputs, row) | more, ensure_ascii=False), flush=True)
-
-
-def _token_texts(loaded: Any, facts: dict[str, Any]) -> Any:
-    from pipeline.token_texts import TokenTexts
-
-    settings = Settings.from_json(json.dumps(facts["settings"]))
-    return TokenTexts(loaded, settings, facts["model"]["vocabulary_size"])
-
-
-def _per_token(texts_of: Any, examples: list[bytes], outputs: dict[str, Any]) -> list[Any]:
-    lengths = (outputs["position_region"] > 0).sum(axis=1).tolist()
-    found = texts_of(examples, outputs["target_ids"], lengths)
-    return [scored_tokens(outputs, row, texts) for row, texts in enumerate(found)]
-
-
-def _refused(file: str, first: int, last: int, error: Any) -> str:
-    """Which rows the model refuses, and why."""
-    return f"{_place(file)}, rows {first} to {last}: {reason(error)}"
-
-
-def _try_alone(signature: Any, example: bytes, place: str, settings: dict[str, Any]) -> None:
-    """Name the row if the model refuses it by itself: of a batch it does not say which one."""
-    import tensorflow as tf
-
+    run = _Run(folder, rules, show, predicts=True)
     try:
-        signature(tf.constant([example]))
-    except tf.errors.InvalidArgumentError as error:
-        raise InputError(f"{place}: {refusal(error, settings)}") from None
+        return run(files or (STDIN,), unnamed)
+    finally:
+        if run.truncated and (as_json or key_column):
+            _note(cut_rows(run.truncated, predicts=True))
 
 
-def _place(file: str) -> str:
-    return "standard input" if file == "-" else file
+def score(
+    model: str | None,
+    config: str,
+    *files: str,
+    tokens: bool = False,
+    key_column: str = "",
+    delimiter: str = "",
+) -> int:
+    """Print, for each row, its loss in nats per token and the sums it comes from, as JSON.
 
+    Arguments, exit code and errors are those of `predict`; `tokens`: with each token's loss.
+    """
+    folder = folder_of(model, config)
+    rules = score_rules(settings_of(folder), key_column=key_column, delimiter=delimiter)
 
-def _lines(file: str) -> Iterator[str]:
-    """The lines of a file or of standard input, which must be UTF-8."""
-    place = _place(file)
-    if file == "-" and sys.stdin is None:
-        raise InputError("standard input is closed, expected text, one a line")
+    def show(record: Record, _: str) -> None:
+        print(_line(record, key_column))
+
+    run = _Run(folder, rules, show, predicts=False, tokens=tokens)
     try:
-        with sys.stdin.buffer if file == "-" else open(file, "rb") as stream:
-            for number, line in enumerate(stream, start=1):
-                try:
-                    yield line.decode("utf-8").removesuffix("\n").removesuffix("\r")
-                except UnicodeDecodeError as error:
-                    bad = line[error.start]
-                    raise InputError(
-                        f"{place}:{number}: got the byte 0x{bad:02x}, expected UTF-8 text"
-                    ) from None
-    except OSError as error:
-        raise InputError(f"{place}: cannot be read: {error.strerror}") from None
+        return run(files or (STDIN,), Unnamed())
+    finally:
+        if run.truncated:
+            _note(cut_rows(run.truncated, predicts=False))
 
 
-def _batches(items: Iterator[Any]) -> Iterator[list[Any]]:
-    """Batches of the items; one at a time where a person types them."""
-    size = 1 if sys.stdin and sys.stdin.isatty() else _BATCH
-    batch: list[Any] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+class _Run:
+    """Goes through the rows of some files; `truncated` counts those that were cut."""
 
+    def __init__(
+        self,
+        folder: str,
+        rules: RowRules,
+        show: Callable[[Record, str], None],
+        *,
+        predicts: bool,
+        tokens: bool = False,
+    ) -> None:
+        self._folder, self._rules, self._show = folder, rules, show
+        self._predicts, self._tokens = predicts, tokens
+        self.truncated = 0
 
-def _example(line: str, settings: dict[str, Any], place: str) -> bytes:
-    """One JSON row as a serialized tf.Example, with the columns that the model was trained on."""
-    import tensorflow as tf
+    def __call__(self, patterns: Iterable[str], unnamed: Unnamed) -> int:
+        """The exit code.
 
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        reason = str(error).replace(" at: ", ": ")
-        raise InputError(f"{place}: got invalid JSON ({reason}), expected an object") from None
-    if not isinstance(row, dict):
-        raise InputError(f"{place}: got {type(row).__name__}, expected a JSON object")
-    example = tf.train.Example()
-    for side in filter(None, (settings["source"], settings["target"])):
-        column, is_list = side["column"], side["tokenizer"] == "pretokenized"
-        if column not in row:
-            raise InputError(f"{place}: column {column!r} is missing, found {sorted(row)}")
-        value = row[column]
-        if side["tokenizer"] == "ids":
-            _add_ids(example, column, value, place)
-            continue
-        values = value if is_list else [value]
-        if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
-            expected = "a list of strings" if is_list else "text"
-            raise InputError(f"{place}: column {column!r}: got {value!r}, expected {expected}")
-        try:
-            encoded = [each.encode("utf-8") for each in values]
-        except UnicodeEncodeError:
-            raise InputError(
-                f"{place}: column {column!r}: got half a surrogate pair, expected text"
-            ) from None
-        example.features.feature[column].bytes_list.value.extend(encoded)
-    if settings["task"] == "tagging":
-        _check_tag_count(row, settings, place)
-    for column in filter(None, (settings["token_weights"], settings["example_weights"])):
-        if row.get(column) is not None:
-            _add_numbers(example, column, row[column], place)
-    for column in ADDED_COLUMNS:
-        if row.get(column) is not None:
-            _add_ids(example, column, row[column], place)
-    return example.SerializeToString()
+        Raises:
+          InputError: no such file, or the first bad row.
+        """
+        code = 0
+        files = expand(list(patterns), unnamed, once=True)
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        with silenced():
+            from pipeline import batch_models
+        batch_models.loaded_model(self._folder)  # before anyone types
+        for file in files:
+            with _opened(file, unnamed) as (known, lines):
+                code |= self._file(known, lines)
+        return code
 
+    def _file(self, file: BatchFile, lines: Iterable[bytes] | None) -> int:
+        from pipeline.batch_models import model_for
 
-def _check_tag_count(row: dict[str, Any], settings: dict[str, Any], place: str) -> None:
-    tokens, tags = (settings[side]["column"] for side in ("source", "target"))
-    if len(row[tokens]) != len(row[tags]):
-        raise InputError(
-            f"{place}: column {tags!r}: got {len(row[tags])} tags for {len(row[tokens])} tokens, "
-            "expected one for each"
+        work = model_for(
+            self._folder,
+            self._rules.columns,
+            predicts=self._predicts,
+            tokens=self._tokens,
+            text=file.format == TEXT,
         )
+        typed = file.path == STDIN and sys.stdin.isatty()
+        faults: list[FileFault] = []
+        code = 0
+        rows = _until_fault(keyed_rows(file, self._rules, lines), faults)
+        for window in windows(rows, most_rows=1 if typed else _ROWS):
+            done = work(window)
+            self.truncated += done.truncated
+            for row, record, problem in zip(window, done.records, done.problems, strict=True):
+                if record is not None:
+                    self._show(record, f"{file.name}:{row.line}")
+                elif typed:
+                    _note(f"{file.name}:{row.line}: {problem}")
+                    code = _BAD_INPUT
+                else:
+                    sys.stdout.flush()
+                    raise InputError(f"{file.name}:{row.line}: {problem}")
+            sys.stdout.flush()
+        if faults:
+            raise faults[0]
+        return code
 
 
-def _add_ids(example: Any, column: str, value: Any, place: str) -> None:
-    ids = value if isinstance(value, list) else [value]
-    if not all(type(each) is int and 0 <= each < 2**63 for each in ids):
-        raise InputError(f"{place}: column {column!r}: got {value!r}, expected whole numbers >= 0")
-    example.features.feature[column].int64_list.value.extend(ids)
+@contextlib.contextmanager
+def _opened(
+    file: BatchFile, unnamed: Unnamed
+) -> Iterator[tuple[BatchFile, Iterable[bytes] | None]]:
+    """The file with its format; and its lines, if it can be read only once."""
+    if file.format:
+        yield file, None
+        return
+    with opened(file, unnamed) as found:
+        yield found
 
 
-def _add_numbers(example: Any, column: str, value: Any, place: str) -> None:
-    numbers = value if isinstance(value, list) else [value]
-    if not all(type(number) in (int, float) and 0 <= number < _LARGEST for number in numbers):
-        raise InputError(f"{place}: column {column!r}: got {value!r}, expected finite numbers >= 0")
-    example.features.feature[column].float_list.value.extend(numbers)
+def _until_fault(rows: Iterator[KeyedRow], faults: list[FileFault]) -> Iterator[KeyedRow]:
+    """The rows before the file becomes unusable: they have their results first."""
+    try:
+        yield from rows
+    except FileFault as fault:
+        faults.append(fault)
+
+
+def _line(record: Record, key_column: str) -> str:
+    """As JSON; where results come in the rows' order a key that nobody asked for is left out."""
+    shown = record if key_column else {name: record[name] for name in record if name != "key"}
+    return json.dumps(shown, ensure_ascii=False)
+
+
+def _note(text: str) -> None:
+    print(f"tokenline: {text}", file=sys.stderr)

@@ -19,6 +19,18 @@ from pipeline.settings import token_settings
 from pipeline.store import MadeVocabulary
 from transform.vocabulary import Vocabularies
 
+# What VocabularyGen runs.
+CODE = (
+    "transform",
+    "components.example_gen.places",
+    "components.example_gen.spec",
+    "components.records",
+    "components.shards",
+    "components.span_window.spec",
+    "components.subwords",
+    "components.vocabulary_gen",
+)
+
 
 def input_key(config: Config, inputs: RunInputs) -> str:
     """Hash of everything that VocabularyGen's result depends on, but for what it extends."""
@@ -29,13 +41,7 @@ def input_key(config: Config, inputs: RunInputs) -> str:
         [content.digest(side.subwords) for side in settings.sides.values() if side.subwords],
         config.data.vocab_size,
         config.data.min_frequency,
-        code_hash(
-            "transform",
-            "components.shards",
-            "components.subwords",
-            "components.vocabulary_gen",
-            "components.example_gen",
-        ),
+        code_hash(*CODE, "components.example_gen"),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

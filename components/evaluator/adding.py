@@ -10,8 +10,9 @@ import numpy as np
 from components.errors import InputError
 from components.evaluator import exact, identity, metrics, ranking, slicing, tags
 from components.evaluator.exact import Array, Ints
+from components.evaluator.models import ModelError
 from components.evaluator.positions import Scores, Tokens, cells_of, scores_of, tokens_of
-from components.evaluator.scoring import ModelError, Scorer
+from components.evaluator.scoring import Scorer
 from components.evaluator.slicing import OVERALL
 from components.evaluator.token_slices import TokenSlices
 

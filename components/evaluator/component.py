@@ -34,6 +34,8 @@ class SequenceEvaluator(base_beam_component.BaseBeamComponent):
         thresholds: str = "[]",
         blessing_rule: str = "{}",
         batch_size: int = 256,
+        block_rows: int = 16_384,
+        block_mb: int = 32,
         confidence: float = 0.95,
         min_tokens: int = 1000,
         worst: int = 20,
@@ -57,6 +59,7 @@ class SequenceEvaluator(base_beam_component.BaseBeamComponent):
           blessing_rule: JSON object, how to compare with the baseline, see `blessing.Blessing`; for
             instance {"metric": "bits_per_byte", "margin": 0.005}.
           batch_size: examples per call of the model.
+          block_rows, block_mb: most examples, and MiB of them, held at once to sort them by size.
           confidence: of the intervals, between 0 and 1.
           min_tokens: slices with fewer tokens are reported, not judged.
           worst: rows of each table of the worst examples and tokens.
@@ -78,6 +81,8 @@ class SequenceEvaluator(base_beam_component.BaseBeamComponent):
             thresholds=parse_thresholds(thresholds),
             blessing=parse_blessing(blessing_rule),
             batch_size=batch_size,
+            block_rows=block_rows,
+            block_mb=block_mb,
             confidence=confidence,
             min_tokens=min_tokens,
             worst=worst,
@@ -97,6 +102,8 @@ class SequenceEvaluator(base_beam_component.BaseBeamComponent):
                 thresholds=thresholds,
                 blessing_rule=blessing_rule,
                 batch_size=batch_size,
+                block_rows=block_rows,
+                block_mb=block_mb,
                 confidence=float(confidence),
                 min_tokens=min_tokens,
                 worst=worst,

@@ -10,11 +10,12 @@ import apache_beam as beam
 import numpy as np
 import tensorflow as tf
 
-from components import saved_model
-from components.evaluator import identity, translation
+from components import model_facts
+from components.errors import InputError
+from components.evaluator import identity, models, translation
 from components.evaluator.exact import Array
 from components.evaluator.identity import BUCKETS
-from components.evaluator.scoring import ModelError, facts, one_line
+from components.evaluator.models import ModelError, one_line
 
 SIGNATURE = "serving_default"
 BATCH_SIZE = 64
@@ -47,11 +48,10 @@ class _DecodeAndAdd(beam.DoFn):
         self._models = models
 
     def process(self, sample: list[tuple[bytes, bytes]]) -> Iterator[Result]:
-        target = column(self._models[0])
         found: list[Array] = []
         for path in self._models:
             try:
-                found.append(sums(sample, Decoder(path), target))
+                found.append(sums(sample, Decoder(path), column(self._models[0])))
             except ModelError as error:
                 if not found:
                     yield [], str(error)
@@ -92,8 +92,15 @@ def reference(row: bytes, target: str) -> str:
 
 
 def column(path: str) -> str:
-    """The raw column of the target side, from what a model says of itself."""
-    return str(facts(path)["settings"]["target"]["column"])
+    """The raw column of the target side, from what a model says of itself.
+
+    Raises:
+      ModelError: it does not say.
+    """
+    try:
+        return str(model_facts.read(path)["settings"]["target"]["column"])
+    except (InputError, KeyError, TypeError) as error:
+        raise ModelError(f"{path}: names no target column ({one_line(error)})") from error
 
 
 class Decoder:
@@ -106,10 +113,7 @@ class Decoder:
           ModelError: it does not load.
         """
         self._path = path
-        try:
-            self._model = saved_model.load(path)
-        except Exception as error:
-            raise ModelError(f"{path}: does not load ({one_line(error)})") from error
+        self._model = models.load(path)
 
     def __call__(self, rows: Sequence[bytes]) -> list[str]:
         """The texts of B examples.

@@ -16,7 +16,7 @@ import apache_beam as beam
 import numpy as np
 import tensorflow as tf
 
-from components import saved_model
+from components import model_facts
 from components.errors import InputError
 from components.evaluator import (
     adding,
@@ -34,8 +34,9 @@ from components.evaluator.batches import Limits, ReadBatches
 from components.evaluator.blessing import Blessing
 from components.evaluator.comparability import Comparability, comparability
 from components.evaluator.exact import Array
+from components.evaluator.models import ModelError
 from components.evaluator.places import places
-from components.evaluator.scoring import BY_POSITION, ModelError, check_signature, facts
+from components.evaluator.scoring import BY_POSITION, check_signature
 from components.evaluator.slicing import OVERALL, SliceKey
 from components.evaluator.thresholds import Threshold
 from components.evaluator.token_slices import TokenSlices, make_token_slices
@@ -52,7 +53,8 @@ class EvaluationRequest:
     """What to evaluate: TFRecord patterns of raw examples, SavedModel folders, the rules.
 
     `vocabulary` and `ingest_report` are the folders of these artifacts, or "": then tokens have no
-    text and no frequency, and examples are named by a hash. `worst` and `samples` are numbers of
+    text and no frequency, and examples are named by a hash. `block_rows` and `block_mb` (MiB) limit what is
+    held to be sorted by size. `worst` and `samples` are numbers of
     rows; by loss per token only examples of at least `worst_min_tokens` are ranked.
     """
 
@@ -64,6 +66,8 @@ class EvaluationRequest:
     thresholds: tuple[Threshold, ...] = ()
     blessing: Blessing = dataclasses.field(default_factory=Blessing)
     batch_size: int = 256
+    block_rows: int = 16_384
+    block_mb: int = 32
     confidence: float = 0.95
     min_tokens: int = 1000
     vocabulary: str = ""
@@ -79,13 +83,14 @@ class EvaluationRequest:
         Raises:
           InputError: one is out of range.
         """
-        if self.batch_size < 1:
-            raise InputError(f"batch_size: got {self.batch_size}, expected at least 1")
         if not 0 < self.confidence < 1:
             raise InputError(f"confidence: got {self.confidence}, expected between 0 and 1")
         if self.min_tokens < 0:
             raise InputError(f"min_tokens: got {self.min_tokens}, expected at least 0")
         for name, least in (
+            ("batch_size", 1),
+            ("block_rows", 1),
+            ("block_mb", 1),
             ("worst", 0),
             ("worst_min_tokens", 1),
             ("samples", 0),
@@ -93,6 +98,16 @@ class EvaluationRequest:
         ):
             if (value := getattr(self, name)) < least:
                 raise InputError(f"{name}: got {value}, expected at least {least}")
+
+    @property
+    def limits(self) -> Limits:
+        """Of what is held at once."""
+        return Limits(self.batch_size, block_rows=self.block_rows, block_bytes=self.block_mb << 20)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the candidate says of itself; {} of a model that does not."""
+        return model_facts.read_or_nothing(self.candidate)
 
 
 def parse_splits(text: str) -> tuple[str, ...]:
@@ -164,7 +179,7 @@ def _token_slices(request: EvaluationRequest) -> TokenSlices:
     if not request.vocabulary:
         return make_token_slices(request.slices, None)
     vocabularies = Vocabularies.read(request.vocabulary)
-    theirs = facts(request.candidate).get("vocabulary_hash", vocabularies.digest)
+    theirs = request.facts.get("vocabulary_hash", vocabularies.digest)
     if theirs != vocabularies.digest:
         raise InputError(
             f"vocabulary: {request.vocabulary} has the hash {vocabularies.digest[:12]}, expected "
@@ -221,7 +236,7 @@ def _judge(request: EvaluationRequest, sums: _Sums, baseline: validation.Baselin
         blessing=request.blessing,
         min_tokens=request.min_tokens,
         baseline=baseline,
-        target_ids=saved_model.target_ids(request.candidate),
+        target_ids=model_facts.target_ids(request.facts),
         non_finite_key=sums.incidents.get(adding.NON_FINITE, ""),
         notes=_slice_notes(reports, request.slices),
     )
@@ -263,11 +278,11 @@ def _collect(
     path = os.path.join(request.output, SUMS_FILE)
     tf.io.gfile.makedirs(request.output)
     limits = ranking.Limits(request.worst, request.worst_min_tokens, request.samples)
-    task = facts(request.candidate).get("task")
+    task = request.facts.get("task")
     texts = token_slices.texts if task == "tagging" else ()
     plan = adding.Plan(tuple(models), request.slices, token_slices, limits, texts)
     with make_pipeline() as pipeline:
-        batches = pipeline | ReadBatches(request.example_patterns, Limits(request.batch_size))
+        batches = pipeline | ReadBatches(request.example_patterns, request.limits)
         scored = batches | beam.ParDo(ScoreAndAdd(plan)).with_outputs(
             ScoreAndAdd.INCIDENTS,
             ScoreAndAdd.TABLES,
@@ -275,7 +290,7 @@ def _collect(
             ScoreAndAdd.TAGS,
             main=ScoreAndAdd.SUMS,
         )
-        records = _records(scored, plan, ranking.columns_of(facts(request.candidate)))
+        records = _records(scored, plan, ranking.columns_of(request.facts))
         if task == "seq2seq" and request.decode_examples:
             sample = decoded.DecodeSample(models, request.decode_examples)
             records.append(
@@ -330,7 +345,7 @@ def _listed(array: Array) -> list[Any]:
 
 def _write_json(value: object, path: str) -> None:
     with tf.io.gfile.GFile(path, "w") as file:
-        json.dump(value, file)
+        file.write(json.dumps(value))  # `dump` encodes in Python, piece by piece
 
 
 def _read(path: str, models: Sequence[str]) -> _Sums:

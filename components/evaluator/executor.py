@@ -13,7 +13,7 @@ from tfx.utils import io_utils, path_utils
 
 from components.beam_runner import NamedRunner
 from components.errors import InputError
-from components.evaluator import spec
+from components.evaluator import models, spec
 from components.evaluator.blessing import parse_blessing
 from components.evaluator.evaluation import EvaluationRequest, evaluate, parse_splits
 from components.evaluator.json_output import write_json, write_of_task, write_tables
@@ -43,7 +43,9 @@ class Executor(NamedRunner, base_beam_executor.BaseBeamExecutor):
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         request = _request(input_dict, output_dict, exec_properties)
-        evaluation = evaluate(request, self._make_beam_pipeline)
+        with models.shared():
+            evaluation = evaluate(request, self._make_beam_pipeline)
+            samples = with_generated(evaluation.tables.get(SAMPLES, []), request.candidate)
         verdict = evaluation.verdict
         write_json(
             request.output,
@@ -52,7 +54,6 @@ class Executor(NamedRunner, base_beam_executor.BaseBeamExecutor):
             confidence=request.confidence,
             min_tokens=request.min_tokens,
         )
-        samples = with_generated(evaluation.tables.get(SAMPLES, []), request.candidate)
         write_tables(request.output, evaluation.tables, samples, request.worst_min_tokens)
         write_of_task(request.output, evaluation.of_task)
         write_tfma(
@@ -82,6 +83,8 @@ def _request(
         thresholds=parse_thresholds(parameters[spec.THRESHOLDS]),
         blessing=parse_blessing(parameters[spec.BLESSING_RULE]),
         batch_size=parameters[spec.BATCH_SIZE],
+        block_rows=parameters[spec.BLOCK_ROWS],
+        block_mb=parameters[spec.BLOCK_MB],
         confidence=parameters[spec.CONFIDENCE],
         min_tokens=parameters[spec.MIN_TOKENS],
         vocabulary=_folder(input_dict, spec.VOCABULARY),

@@ -21,6 +21,7 @@ from components.evaluator.metrics import (
     Measurements,
     SliceReport,
     interval,
+    within,
 )
 from components.evaluator.slicing import OVERALL
 
@@ -114,12 +115,13 @@ def measurements(
     for place, name in enumerate(names):
         for model in range(sums.shape[1]):
             low, high = interval(whole[model, place], without[:, model, place], confidence)
-            bounds = (max(low, 0.0), min(high, _UPPER[name]))
+            bounds = within(low, high, 0.0, _UPPER[name])
             models[model][name] = _measurement(whole[model, place], *bounds)
         if sums.shape[1] > 1:
             change = whole[0, place] - whole[1, place]
             changes = without[:, 0, place] - without[:, 1, place]
-            models[2][name] = _measurement(change, *interval(change, changes, confidence))
+            bounds = within(*interval(change, changes, confidence), -_UPPER[name], _UPPER[name])
+            models[2][name] = _measurement(change, *bounds)
     return models
 
 

@@ -1,9 +1,9 @@
 """One limit on one slice, checked: what came out has a name, numbers and a sentence."""
 
 import dataclasses
-import enum
 import math
 
+from components.evaluator import wording
 from components.evaluator.metrics import (
     EXAMPLE_COUNT,
     MASKED_TOKEN_LOSS,
@@ -12,33 +12,12 @@ from components.evaluator.metrics import (
     Measurement,
     SliceReport,
 )
+from components.evaluator.outcomes import CHECKED, Outcome
 from components.evaluator.slicing import OVERALL, SliceKey
 from components.evaluator.thresholds import FINITE_LOSS, INTERVAL, Threshold
 
 # Fewer examples hardly fill the jackknife's groups.
 MIN_EXAMPLES = 20
-
-
-class Outcome(enum.StrEnum):
-    """What a check found, and what a verdict says of the whole; the names are in verdict.json."""
-
-    FINITE = "finite"
-    FIRST_MODEL = "first_model"
-    BETTER = "better"
-    NOT_WORSE = "not_worse"
-    WITHIN_BOUNDS = "within_bounds"
-    SLICE_TOO_SMALL = "slice_too_small"
-    UNDECIDED = "undecided"
-    VALUE_OUT_OF_BOUNDS = "value_out_of_bounds"
-    WORSE = "worse"
-    NOT_COMPARABLE = "not_comparable"
-    BASELINE_UNUSABLE = "baseline_unusable"
-    NO_VALUE = "no_value"
-    NOT_FINITE = "not_finite"
-
-
-# In a blessed verdict the others say what was not checked.
-_CHECKED = (Outcome.FINITE, Outcome.BETTER, Outcome.NOT_WORSE, Outcome.WITHIN_BOUNDS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +46,7 @@ class Finding:
     @property
     def was_checked(self) -> bool:
         """Whether there was something to check, and it was."""
-        return not self.passed or self.outcome in _CHECKED
+        return not self.passed or self.outcome in CHECKED
 
     @property
     def bound(self) -> float:
@@ -102,29 +81,40 @@ def check_finite(report: SliceReport, non_finite_key: str) -> Finding:
     outcome = Outcome.FINITE
     if non_finite_key:
         # A score other than the loss may be the one that is not finite; then the loss has a value.
-        reason = loss.absent or "an example has a non-finite score"
-        text = f"{reason}, for instance example {non_finite_key}"
+        reason = loss.absent or "a score is NaN or infinite"
+        text = f"{reason}, for instance that of example {non_finite_key}"
         outcome = Outcome.NOT_FINITE
     elif loss.absent:
         text = f"{MASKED_TOKEN_LOSS} has no value on the evaluated examples: {loss.absent}"
         outcome = Outcome.NO_VALUE
     else:
-        text = f"{MASKED_TOKEN_LOSS} is finite in every example"
+        text = f"{MASKED_TOKEN_LOSS} is a finite number in every example"
     passed = outcome == Outcome.FINITE
     return Finding(report.key, FINITE_LOSS, loss.value, passed, text, outcome)
 
 
+def lacking(report: SliceReport, min_tokens: int, min_examples: int = MIN_EXAMPLES) -> str:
+    """Return what the slice has too few of to be judged; empty if it has enough."""
+    if report.key == OVERALL:
+        return ""
+    counted = (
+        ("tokens", report.candidate[TOKEN_COUNT].value, max(min_tokens, 1)),
+        ("examples", _examples(report), min_examples),
+    )
+    few = [
+        f"it has {found:,.0f} {what}, and {least:,} are needed"
+        for what, found, least in counted
+        if found < least
+    ]
+    return few[0] if few else ""
+
+
 def too_small(report: SliceReport, threshold: Threshold, min_tokens: int) -> Finding | None:
     """Return why the slice is too small for this threshold, if it is; overall never is."""
-    if report.key == OVERALL:
+    few = lacking(report, min_tokens, MIN_EXAMPLES if threshold.judge == INTERVAL else 0)
+    if not few:
         return None
-    tokens, examples = report.candidate[TOKEN_COUNT].value, _examples(report)
-    if tokens < max(min_tokens, 1):
-        text = f" is not judged: {tokens:,.0f} tokens, fewer than {max(min_tokens, 1):,}"
-    elif threshold.judge == INTERVAL and examples < MIN_EXAMPLES:
-        text = f" is not judged: {examples:,.0f} examples, fewer than {MIN_EXAMPLES}"
-    else:
-        return None
+    text = f" is not judged: {few}"
     return without_value(report.key, threshold, Outcome.SLICE_TOO_SMALL, text)
 
 
@@ -142,7 +132,7 @@ def check(report: SliceReport, threshold: Threshold, *, alpha: float, way_out: s
     if threshold.is_change:
         measured = report.diff.get(threshold.metric, _NOT_MEASURED)
         if measured.absent:
-            text = f" cannot be compared: {measured.absent}; {way_out}"
+            text = f" cannot be compared with the last blessed model: {measured.absent}; {way_out}"
             return without_value(key, threshold, Outcome.NOT_COMPARABLE, text)
     else:
         measured = ours
@@ -150,17 +140,18 @@ def check(report: SliceReport, threshold: Threshold, *, alpha: float, way_out: s
             text = f" has no value: {measured.absent}"
             return without_value(key, threshold, Outcome.NO_VALUE, text)
     outcome = _judged(threshold, measured)
-    statement = _statement(threshold, measured, outcome, alpha)
     if threshold.is_change:
-        theirs = report.baseline[threshold.metric]
-        statement += f" ({ours.value:.6g}, baseline {theirs.value:.6g})"
+        theirs = report.baseline[threshold.metric].value
+        statement = wording.of_change(threshold, measured, outcome, alpha, ours.value, theirs)
+    else:
+        statement = wording.of_value(threshold, measured, outcome, alpha)
     if outcome == Outcome.UNDECIDED:
         statement += f"; {_what_would_decide(report, threshold, measured)}"
     return Finding(
         key,
         threshold,
         measured.value,
-        outcome in _CHECKED,
+        outcome in CHECKED,
         f"{name_of(key, threshold)} {statement}",
         outcome,
         measured.low,
@@ -188,41 +179,15 @@ def _worst_and_best(threshold: Threshold, measured: Measurement) -> tuple[float,
     return bounds if threshold.is_upper else bounds[::-1]
 
 
-def _statement(threshold: Threshold, measured: Measurement, outcome: Outcome, alpha: float) -> str:
-    plus = "+" if threshold.is_change else ""
-    value = f"{'changed by' if plus else 'is'} {measured.value:{plus}.6g}"
-    limit = f"{threshold.bound:{plus}.6g}"
-    if threshold.judge != INTERVAL:
-        passed = outcome in _CHECKED
-        upper, lower = ("<=", ">=") if passed else (">", "<")
-        return f"{value}, {upper if threshold.is_upper else lower} {limit}"
-    low, high = f"{measured.low:{plus}.4g}", f"{measured.high:{plus}.4g}"
-    sure = f"with {100 * (1 - alpha):g} % confidence"
-    worst, best = f"at most {high}", f"at least {low}"
-    if not threshold.is_upper:
-        worst, best = best, worst
-    margin = "the margin" if threshold.is_change else "the limit"
-    if not measured.has_interval:
-        return f"is undecided: {value}, without an interval, {margin} is {limit}"
-    verdict = {
-        Outcome.BETTER: f"got better: {value}, {worst} {sure}, {margin} is {limit}",
-        Outcome.NOT_WORSE: f"is not worse: {value}, {worst} {sure}, within {margin} {limit}",
-        Outcome.WORSE: f"got worse: {value}, {best} {sure}, beyond {margin} {limit}",
-        Outcome.WITHIN_BOUNDS: f"{value}, {worst} {sure}, within {margin} {limit}",
-        Outcome.VALUE_OUT_OF_BOUNDS: f"{value}, {best} {sure}, beyond {margin} {limit}",
-        Outcome.UNDECIDED: (
-            f"is undecided: {value}, between {low} and {high} {sure} each, across {margin} {limit}"
-        ),
-    }
-    return verdict[outcome]
-
-
 def _what_would_decide(report: SliceReport, threshold: Threshold, measured: Measurement) -> str:
     examples = _examples(report)
     if not measured.has_interval:
-        return f"{examples:,.0f} example(s) are too few for an interval"
+        return f"how sure that is cannot be told from {_counted(examples)}"
     if not threshold.allows(measured.value) or measured.value == threshold.bound:
-        return "more examples would bless it only if they brought it within"
+        what = "the change" if threshold.is_change else "the value"
+        return (
+            f"{what} itself is at that limit or beyond, so more examples like these would not help"
+        )
     worst, _ = _worst_and_best(threshold, measured)
     # The interval shrinks with the root of the examples; what is there stays where it is.
     times = ((worst - measured.value) / (threshold.bound - measured.value)) ** 2
@@ -230,6 +195,12 @@ def _what_would_decide(report: SliceReport, threshold: Threshold, measured: Meas
         return f"about {times:.2g} times as many examples like these would decide"
     more = _two_digits_up(examples * (times - 1))
     return f"about {more:,} more examples like these would decide"
+
+
+def _counted(examples: float) -> str:
+    if not math.isfinite(examples):
+        return "these examples"
+    return "1 example" if examples == 1 else f"{examples:,.0f} examples"
 
 
 def _two_digits_up(number: float) -> int:

@@ -1,10 +1,11 @@
 """`metrics.json`, `verdict.json`, `worst.json`, `samples.json`: what reports and terminal tables read.
 
 metrics.json: {"confidence": 0.95, "models": ["candidate", "baseline"?], "slices": [slice, ...]},
-overall first. A slice is {"slice": label, "column", "value", "gated", "candidate": {metric: value},
-"baseline": {...} or null, "diff": {...} or null, "intervals": {"candidate": {metric: [low, high]},
-"baseline": ..., "diff": ...}, "absent": {"candidate": {metric: reason}, ...}}. A metric without a
-value is in `absent`, not among the values, so every number is finite.
+overall first. A slice is {"slice": label, "column", "value", "gated": whether it has enough to be
+judged, "too_small": what it lacks or "", "candidate": {metric: value}, "baseline": {...} or null,
+"diff": {...} or null, "intervals": {"candidate": {metric: [low, high]}, "baseline": ..., "diff": ...},
+"absent": {"candidate": {metric: reason}, ...}}. A metric without a value is in `absent`, not among the
+values, so every number is finite.
 
 verdict.json: {"blessed", "verdict": name, "reasons": [text], "notes": [text], "baseline": whether one
 was compared, "baseline_status", "baseline_problem", "findings": [{"slice", "metric", "kind": finite,
@@ -34,7 +35,7 @@ from components.evaluator import ranking
 from components.evaluator.findings import Finding
 from components.evaluator.metrics import Measurements, SliceReport
 from components.evaluator.thresholds import FINITE_LOSS
-from components.evaluator.validation import BASELINE_USED, Verdict, is_gated
+from components.evaluator.validation import BASELINE_USED, Verdict, why_not_judged
 
 METRICS_FILE = "metrics.json"
 VERDICT_FILE = "verdict.json"
@@ -55,7 +56,9 @@ def write_json(
     document = {
         "confidence": confidence,
         "models": ["candidate", "baseline"] if compared else ["candidate"],
-        "slices": [_slice(report, is_gated(report, min_tokens)) for report in reports],
+        "slices": [
+            _slice(report, why_not_judged(report, min_tokens, verdict)) for report in reports
+        ],
     }
     _write(os.path.join(output, METRICS_FILE), document)
     _write(os.path.join(output, VERDICT_FILE), verdict_as_dict(verdict))
@@ -116,13 +119,14 @@ def _finding(finding: Finding) -> dict[str, object]:
     }
 
 
-def _slice(report: SliceReport, gated: bool) -> dict[str, object]:
+def _slice(report: SliceReport, too_small: str) -> dict[str, object]:
     models = {"candidate": report.candidate, "baseline": report.baseline, "diff": report.diff}
     return {
         "slice": report.key.label,
         "column": report.key.column,
         "value": report.key.value,
-        "gated": gated,
+        "gated": not too_small,
+        "too_small": too_small,
         **{name: _values(measured) if measured else None for name, measured in models.items()},
         "intervals": {name: _intervals(measured) for name, measured in models.items() if measured},
         "absent": {name: _absent(measured) for name, measured in models.items() if measured},

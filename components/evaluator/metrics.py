@@ -68,13 +68,16 @@ class Formula(Protocol):
     """A metric as a function of sums.
 
     `denominator` is the sum without which there is no metric, `empty` what to say where it is 0,
-    `upper` the largest value; `refusals`: (a sum, why there is no metric where it is not 0).
+    `lower` and `upper` the smallest and largest value; `refusals`: (a sum, why there is no metric
+    where it is not 0).
     """
 
     @property
     def denominator(self) -> str: ...
     @property
     def empty(self) -> str: ...
+    @property
+    def lower(self) -> float: ...
     @property
     def upper(self) -> float: ...
     @property
@@ -92,6 +95,7 @@ class Ratio:
     denominator: str
     empty: str
     transform: Callable[[Array], Array] = lambda ratio: ratio
+    lower: float = 0.0
     upper: float = math.inf
     refusals: tuple[tuple[str, str], ...] = ()
 
@@ -107,6 +111,7 @@ class CalibrationError:
 
     denominator: str
     empty: str
+    lower: float = 0.0
     upper: float = 1.0
     refusals: tuple[tuple[str, str], ...] = ()
 
@@ -120,7 +125,7 @@ _WEIGHTS = ("reweighted_examples", "weights are not all 1")
 _EARLIER = "the model's score does not give {}: an earlier version exported it"
 RATIOS: dict[str, Ratio] = {
     MASKED_TOKEN_LOSS: Ratio("loss_sum", "weight_sum", _NO_WEIGHT),
-    PERPLEXITY: Ratio("loss_sum", "weight_sum", _NO_WEIGHT, transform=np.exp),
+    PERPLEXITY: Ratio("loss_sum", "weight_sum", _NO_WEIGHT, transform=np.exp, lower=1.0),
     TOKEN_ACCURACY: Ratio("correct_sum", "weight_sum", _NO_WEIGHT, upper=1.0),
     SEQUENCE_ACCURACY: Ratio("sequence_correct", "weighted_examples", _NO_WEIGHT, upper=1.0),
     BITS_PER_BYTE: Ratio(
@@ -218,6 +223,7 @@ def compare(candidate: Array, baseline: Array, *, confidence: float) -> dict[str
         absent = _absence(ours, formula, candidate) or _absence(theirs, formula, baseline)
         value = _or_nan(ours - theirs, absent)
         low, high = interval(value, ours_without - theirs_without, confidence)
+        low, high = within(low, high, formula.lower - formula.upper, formula.upper - formula.lower)
         differences[name] = Measurement(value, low, high, absent)
     theirs_counts = _counts(baseline)
     counts = {n: _counted(value - theirs_counts[n]) for n, value in _counts(candidate).items()}
@@ -289,7 +295,16 @@ def _measurement(formula: Formula, sums: Array, confidence: float) -> Measuremen
     absent = _absence(value, formula, sums)
     value = _or_nan(value, absent)
     low, high = interval(value, without, confidence)
-    return Measurement(value, max(low, 0.0), min(high, formula.upper), absent)
+    return Measurement(value, *within(low, high, formula.lower, formula.upper), absent)
+
+
+def within(low: float, high: float, least: float, most: float) -> tuple[float, float]:
+    """Return an interval without what the metric cannot be; NaN stays.
+
+    The jackknife's interval is symmetric and knows no range: near an end of it, where a good model's
+    perplexity or accuracy is, it would promise a perplexity below 1 or an accuracy above 1.
+    """
+    return max(low, least), min(high, most)
 
 
 def interval(value: float, without: Array, confidence: float) -> tuple[float, float]:
@@ -309,7 +324,8 @@ def _absence(value: float, formula: Formula, sums: Array) -> str:
     if math.isfinite(value):
         return ""
     if non_finite := int(column(sums, "non_finite_examples").sum()):
-        return f"{non_finite} example(s) have a non-finite score"
+        some = "1 example has" if non_finite == 1 else f"{non_finite:,} examples have"
+        return f"{some} a NaN or infinite score"
     return (
         formula.empty if column(sums, formula.denominator).sum() == 0 else "too large for a float64"
     )

@@ -4,15 +4,13 @@ A raw example does not say so itself. ExampleGen has noted the line of the n-th 
 few rows of interest are looked for by their digest, in one more pass over the raw shards.
 """
 
-import json
-import os
 from collections.abc import Collection, Sequence
 
 import tensorflow as tf
 
 from components import records
 from components.evaluator import identity
-from components.example_gen.places import Places
+from components.example_gen.places import NotedPlaces
 
 _ROWS_READ = 4096
 
@@ -25,27 +23,14 @@ def places(wanted: Collection[str], patterns: Sequence[str], ingest_report: str)
       patterns: TFRecord patterns of the raw examples.
       ingest_report: folder of ExampleGen's report; "": there is none, and nothing is known.
     """
-    path = os.path.join(ingest_report, "report.json")
-    if not wanted or not ingest_report or not tf.io.gfile.exists(path):
-        return {}
-    with tf.io.gfile.GFile(path) as file:
-        report = json.load(file)
-    inputs = tuple(each["path"] for each in report["files"])
-    shards = {part["name"]: part for part in report["shards"]}
+    noted = NotedPlaces.read(ingest_report)
     missing, found = set(wanted), dict[str, str]()
     for shard in sorted(file for pattern in patterns for file in tf.io.gfile.glob(pattern)):
-        # A shard's name in the report holds the folder of its split.
-        part = shards.get("/".join(shard.split("/")[-2:]))
-        if not missing or not part:
-            continue
-        here = _rows(shard, missing)
-        lines = Places(os.path.join(ingest_report, part["lines"]), inputs)
-        try:
-            known = lines.of(sorted(here.values()), of_all=part["rows"]) if here else {}
-        except (AssertionError, OSError, tf.errors.OpError):
-            continue
-        found |= {name: known[row] for name, row in here.items() if row in known}
-        missing -= found.keys()
+        if missing and noted.knows(shard):
+            here = _rows(shard, missing)
+            known = noted.of(shard, here.values())
+            found |= {name: known[row] for name, row in here.items() if row in known}
+            missing -= found.keys()
     return found
 
 

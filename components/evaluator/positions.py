@@ -145,14 +145,14 @@ def _binned(groups: Ints, tokens: Tokens, terms: Array, size: int) -> Array:
 
 
 def _examples(tokens: Tokens, terms: Tokens, groups: Ints) -> dict[str, Ints]:
-    """By sum, the groups that examples count in: each once a group, however many tokens it has."""
+    """By sum, the groups that examples count in: each once a group, however many tokens it has.
+
+    The other counts are of whole examples (`metrics.has_meaning`), and stay 0.
+    """
     size = int(groups.max(initial=0)) + 1
     pairs = tokens.example * size + groups
     finite = np.isfinite(terms.terms).all(axis=1)
-    whole = np.isclose(terms.terms[:, 1], 1.0, rtol=1e-6)
     return {
         "examples": np.unique(pairs) % size,
-        "weighted_examples": np.unique(pairs) % size,
-        "reweighted_examples": np.unique(pairs[~whole]) % size,
         "non_finite_examples": np.unique(pairs[~finite]) % size,
     }

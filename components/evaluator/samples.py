@@ -6,8 +6,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from components import saved_model
-from components.evaluator.scoring import facts, one_line
+from components import model_facts
+from components.evaluator import models
+from components.evaluator.models import one_line
 
 _SIGNATURE = "serving_text"
 _LOGGER = logging.getLogger("tokenline")
@@ -19,13 +20,13 @@ def with_generated(samples: Sequence[Mapping[str, Any]], model: str) -> list[dic
     A language model is given the first half of the words, which are then under `prompt`.
     """
     found = [dict(sample) | {"generated": None} for sample in samples]
-    task = facts(model).get("task")
+    task = model_facts.read_or_nothing(model).get("task")
     if not found or not task:
         return found
     continued = task == "lm"
     prompts = [_half(sample["text"]) if continued else sample["source"] for sample in found]
     try:
-        outputs = saved_model.load(model).signatures[_SIGNATURE](text=tf.constant(prompts))
+        outputs = models.load(model).signatures[_SIGNATURE](text=tf.constant(prompts))
         texts = _tags(outputs) if task == "tagging" else outputs["text"].numpy().tolist()
     except Exception as error:
         _LOGGER.warning("samples: the model generates nothing: %s", one_line(error))

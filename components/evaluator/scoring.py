@@ -5,7 +5,6 @@ Out: `REQUIRED`, numeric, [B]. `OPTIONAL` [B] and `BY_POSITION` [B, T] are read 
 models of earlier versions lack some. Other outputs are not computed.
 """
 
-import json
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +14,8 @@ import numpy.typing as npt
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from components import saved_model
+from components.evaluator import models
+from components.evaluator.models import ModelError, one_line
 from components.evaluator.positions import Positions, Scores
 
 SIGNATURE = "score"
@@ -38,25 +38,6 @@ BY_POSITION = (
     "position_region",
 )
 PREDICTED = "predicted_ids"  # [B, T], read where it is asked for and there
-
-
-class ModelError(RuntimeError):
-    """A model that cannot be scored: what is wrong with it, and with which model."""
-
-
-def one_line(error: BaseException) -> str:
-    """Return what an exception says, on one line of at most 300 characters."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
-
-
-def facts(path: str) -> dict[str, Any]:
-    """What an exported model says of itself; {} of one that does not."""
-    where = os.path.join(path, saved_model.FACTS)
-    if not tf.io.gfile.exists(where):
-        return {}
-    with tf.io.gfile.GFile(where) as file:
-        found: dict[str, Any] = json.loads(file.read())
-    return found
 
 
 def check_signature(path: str, outputs: Sequence[str] = ()) -> None:
@@ -98,14 +79,17 @@ class Scorer:
         """Load the model; `predicted`: also read the ids that it finds likeliest.
 
         Raises:
-          ModelError: it does not load.
+          ModelError: it does not load, or its signature cannot be traced.
         """
         self._path = path
+        self._model = models.load(path)  # kept: its variables live as long as it does
         try:
-            self._model = saved_model.load(path)
+            self._scores = self._traced(self._model.signatures[SIGNATURE], predicted)
         except Exception as error:
-            raise ModelError(f"{path}: does not load ({one_line(error)})") from error
-        score = self._model.signatures[SIGNATURE]
+            raise ModelError(f"{path}: cannot be traced ({one_line(error)})") from error
+
+    def _traced(self, score: Any, predicted: bool) -> Any:
+        """The signature as a function of its own, with the outputs that are read."""
         there = score.structured_outputs.keys()
         self._sums = [*REQUIRED, *(name for name in OPTIONAL if name in there)]
         self._by_position: tuple[str, ...] = BY_POSITION if set(BY_POSITION) <= there else ()
@@ -119,7 +103,7 @@ class Scorer:
             found = {name: tf.cast(outputs[name], tf.float64) for name in self._sums}
             return found | {name: outputs[name] for name in self._by_position}
 
-        self._scores = scores.get_concrete_function()
+        return scores.get_concrete_function()
 
     def __call__(self, serialized: Sequence[bytes]) -> Scores:
         """Return the scores of B serialized raw examples.

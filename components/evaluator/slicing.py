@@ -129,7 +129,11 @@ def _raw_value(column: str, features: Mapping[str, tf.train.Feature]) -> SliceVa
         )
     if kind == "bytes_list":
         return values[0].decode("utf-8", errors="backslashreplace")
-    return values[0] if math.isfinite(values[0]) else str(values[0])
+    if not math.isfinite(values[0]):
+        return str(values[0])
+    # tf.Example holds float32, Python reads it as float64: the shortest that reads back is what was
+    # written, 0.1 rather than 0.10000000149011612.
+    return float(str(np.float32(values[0]))) if kind == "float_list" else int(values[0])
 
 
 def check_value_count(column: str, count: int) -> None:

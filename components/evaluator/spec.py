@@ -17,6 +17,8 @@ SLICES = "slices"
 THRESHOLDS = "thresholds"
 BLESSING_RULE = "blessing_rule"
 BATCH_SIZE = "batch_size"
+BLOCK_ROWS = "block_rows"
+BLOCK_MB = "block_mb"
 CONFIDENCE = "confidence"
 MIN_TOKENS = "min_tokens"
 WORST = "worst"
@@ -35,6 +37,8 @@ class SequenceEvaluatorSpec(component_spec.ComponentSpec):
         THRESHOLDS: component_spec.ExecutionParameter(type=str),
         BLESSING_RULE: component_spec.ExecutionParameter(type=str),
         BATCH_SIZE: component_spec.ExecutionParameter(type=int),
+        BLOCK_ROWS: component_spec.ExecutionParameter(type=int),
+        BLOCK_MB: component_spec.ExecutionParameter(type=int),
         CONFIDENCE: component_spec.ExecutionParameter(type=float),
         MIN_TOKENS: component_spec.ExecutionParameter(type=int),
         WORST: component_spec.ExecutionParameter(type=int),

@@ -11,27 +11,28 @@ with, the candidate is not blessed. Only where nothing was ever blessed is the c
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from components.evaluator.blessing import Blessing, compared_metric
 from components.evaluator.comparability import Comparability
 from components.evaluator.findings import (
     Finding,
-    Outcome,
     check,
     check_finite,
+    lacking,
     too_small,
     without_value,
 )
 from components.evaluator.metrics import (
     BITS_PER_BYTE,
     MASKED_TOKEN_LOSS,
-    TOKEN_COUNT,
     SliceReport,
     overall,
 )
+from components.evaluator.outcomes import Outcome
 from components.evaluator.slicing import OVERALL, SliceKey
-from components.evaluator.thresholds import FINITE_LOSS, MAX, Threshold
+from components.evaluator.thresholds import FINITE_LOSS, INTERVAL, MAX, Threshold
+from components.evaluator.wording import confidence, required
 
 BASELINE_USED = "used"
 BASELINE_NONE = "none"
@@ -92,9 +93,12 @@ class Verdict:
         return frozenset(finding.key for finding in self.findings if finding.was_checked)
 
 
-def is_gated(report: SliceReport, min_tokens: int) -> bool:
-    """Return whether this slice has enough tokens to be judged; overall always is."""
-    return report.key == OVERALL or report.candidate[TOKEN_COUNT].value >= max(min_tokens, 1)
+def why_not_judged(report: SliceReport, min_tokens: int, verdict: Verdict) -> str:
+    """Return what the slice has too few of to be judged; empty if it has enough, or was judged.
+
+    A threshold on values needs tokens only, so that it may judge a slice of few examples.
+    """
+    return "" if report.key in verdict.judged else lacking(report, min_tokens)
 
 
 def decide(
@@ -140,7 +144,7 @@ def decide(
         *_slice_notes(findings),
     ]
     failed = [finding.text for finding in findings if not finding.passed]
-    reasons = failed or list(_passed_texts(findings))
+    reasons = failed or list(_passed_texts(findings, blessing.alpha))
     outcome = _of_the_whole(findings, baseline)
     return Verdict(not failed, tuple(reasons), tuple(told), baseline, outcome, tuple(findings))
 
@@ -154,7 +158,7 @@ def _against_guessing(
         return
     bar = Threshold(MASKED_TOKEN_LOSS, MAX, math.log(target_ids))
     found = check(whole, bar, alpha=0.0, way_out="")
-    text = f"{found.text}, the loss of guessing among {target_ids:,} ids"
+    text = f"{found.text}, what guessing among {target_ids:,} ids costs"
     yield dataclasses.replace(found, text=text)
 
 
@@ -174,8 +178,8 @@ def _not_compared(
             yield without_value(OVERALL, threshold, Outcome.FIRST_MODEL, text)
         else:
             text = (
-                f": {threshold.kind} cannot be checked, the baseline model cannot be used "
-                f"({baseline.problem}); {way_out}"
+                f" cannot be compared: the last blessed model cannot be used ({baseline.problem}); "
+                f"{way_out}"
             )
             yield without_value(OVERALL, threshold, Outcome.BASELINE_UNUSABLE, text)
 
@@ -225,7 +229,7 @@ def _another_metric(report: SliceReport, metric: str, baseline: Baseline) -> str
     return f"eval.blessing.metric: {others[0]} can be compared{though}; or {_DO_NOT_COMPARE}"
 
 
-def _passed_texts(findings: Sequence[Finding]) -> Iterator[str]:
+def _passed_texts(findings: Sequence[Finding], alpha: float) -> Iterator[str]:
     """What was checked: a line for all examples, and one for the slices together."""
     for threshold in dict.fromkeys(finding.threshold for finding in findings):
         found = [f for f in findings if f.threshold == threshold and f.was_checked]
@@ -235,16 +239,18 @@ def _passed_texts(findings: Sequence[Finding]) -> Iterator[str]:
         if len(slices) == 1:
             yield slices[0].text
         elif slices:
-            yield _together(threshold, slices)
+            yield _together(threshold, slices, alpha)
 
 
-def _together(threshold: Threshold, slices: Sequence[Finding]) -> str:
+def _together(threshold: Threshold, slices: Sequence[Finding], alpha: float) -> str:
     worst = (max if threshold.is_upper else min)(slices, key=lambda finding: finding.bound)
     plus = "+" if threshold.is_change else ""
-    side = "at most" if threshold.is_upper else "at least"
+    what = "changed by" if threshold.is_change else "is"
+    side, end = ("at most", "highest") if threshold.is_upper else ("at least", "lowest")
+    sure = f" {confidence(alpha)}" if threshold.judge == INTERVAL else ""
     return (
-        f"{threshold.metric} in {len(slices)} slices: {'changed by ' if plus else ''}{side} "
-        f"{worst.bound:{plus}.4g} ({worst.key.label}), within {threshold.bound:{plus}.6g}"
+        f"{threshold.metric} in {len(slices)} slices: {what} {side} {worst.bound:{plus}.4g}{sure} "
+        f"(the {end}: {worst.key.label}), and {required(threshold)}"
     )
 
 
@@ -281,25 +287,31 @@ def _baseline_notes(
 ) -> Iterator[str]:
     compares = blessing.compare or any(threshold.is_change for threshold in thresholds)
     if baseline.status == BASELINE_NONE:
-        yield "no baseline model: this is the first, there is nothing to compare it with"
+        yield "no model was blessed before: there is nothing to compare this one with"
     elif baseline.status == BASELINE_UNUSABLE and not compares:  # otherwise it is a reason
-        yield f"the baseline model cannot be used ({baseline.problem})"
+        yield f"the last blessed model cannot be used ({baseline.problem})"
     elif baseline.status == BASELINE_USED and not compares:
         yield "not compared with the last blessed model: eval.blessing.compare is false"
     if baseline.status != BASELINE_USED or not blessing.compare:
         return
     if metric != blessing.metric:
         why = whole.diff[blessing.metric].absent
-        yield f"{metric} is compared instead of {blessing.metric}: {why}; both know the same words"
+        same = "it is fair, as both models know the same words"
+        yield f"{metric} is compared instead of {blessing.metric} ({why}); {same}"
     elif baseline.other_words and metric not in (BITS_PER_BYTE, "loss_per_word"):
-        yield f"{metric} is compared though {baseline.other_words}; bits_per_byte allows for that"
+        fair = "bits_per_byte would allow for that"
+        yield f"{metric} is compared, although {baseline.other_words}; {fair}"
 
 
 def _slice_notes(findings: Sequence[Finding]) -> Iterator[str]:
     small = {f.key for f in findings if f.outcome == Outcome.SLICE_TOO_SMALL}
     if small:
-        yield f"{len(small)} slice(s) too small to be judged, see verdict.json"
+        yield f"{_counted(small)} too small to be judged"
     nothing = (Outcome.NOT_COMPARABLE, Outcome.NO_VALUE)
     skipped = {finding.key for finding in findings if finding.passed and finding.outcome in nothing}
     if skipped:
-        yield f"{len(skipped)} slice(s) of tokens lack what is judged, see verdict.json"
+        yield f"{_counted(skipped)} of tokens without a value to judge, see verdict.json"
+
+
+def _counted(slices: Collection[SliceKey]) -> str:
+    return f"{len(slices):,} slice{'' if len(slices) == 1 else 's'}"

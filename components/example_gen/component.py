@@ -1,9 +1,11 @@
 """The TFX component ExampleGen."""
 
+from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import channel_utils, standard_artifacts
 
 from components.artifacts import IngestReport, Subwords
+from components.errors import InputError
 from components.example_gen.executor import Executor
 from components.example_gen.request import parse_request
 from components.example_gen.spec import EXAMPLES, INGEST_REPORT, SUBWORDS, ExampleGenSpec
@@ -11,6 +13,8 @@ from components.example_gen.spec import EXAMPLES, INGEST_REPORT, SUBWORDS, Examp
 
 class ExampleGen(base_beam_component.BaseBeamComponent):
     """Reads the input files, checks every row, writes raw tf.Examples per split.
+
+    Input, optional: `span_window` (SpanList), which spans to read.
 
     Outputs: `examples` (Examples) and `ingest_report` (IngestReport, `report.json`); where it learns
     what to cut text with, `subwords` (Subwords) too.
@@ -25,7 +29,8 @@ class ExampleGen(base_beam_component.BaseBeamComponent):
         input_base: str,
         format: str,
         columns: str,
-        fingerprint: str,
+        fingerprint: str = "",
+        span_window: types.BaseChannel | None = None,
         spans: str = "[]",
         aligned: str = "[]",
         split: str = '{"train": 9, "eval": 1}',
@@ -37,6 +42,9 @@ class ExampleGen(base_beam_component.BaseBeamComponent):
         code_hash: str = "",
     ) -> None:
         """Take the parameters that `spec.ExampleGenSpec` describes.
+
+        Args:
+          span_window: SpanWindow's output; then neither `spans` nor `fingerprint` is given.
 
         Raises:
           InputError: a parameter is not what it should be (the files are not looked at).
@@ -56,6 +64,10 @@ class ExampleGen(base_beam_component.BaseBeamComponent):
             "fingerprint": fingerprint,
             "code_hash": code_hash,
         }
+        if span_window is not None and (spans != "[]" or fingerprint):
+            raise InputError(
+                "spans, fingerprint: got them and span_window, expected one or the other"
+            )
         request = parse_request(parameters)
         outputs = {
             EXAMPLES: channel_utils.as_channel([standard_artifacts.Examples()]),
@@ -63,4 +75,4 @@ class ExampleGen(base_beam_component.BaseBeamComponent):
         }
         if request.sequences.learning and not base_vocabulary:
             outputs[SUBWORDS] = channel_utils.as_channel([Subwords()])
-        super().__init__(spec=ExampleGenSpec(**parameters, **outputs))
+        super().__init__(spec=ExampleGenSpec(span_window=span_window, **parameters, **outputs))

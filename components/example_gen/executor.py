@@ -14,11 +14,13 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact, artifact_utils
 
 from components.beam_runner import NamedRunner
-from components.errors import InputError
+from components.errors import InputChanged
 from components.example_gen import first_pass, ingest, outcome, places
 from components.example_gen.files import Listing, fingerprint, input_files
 from components.example_gen.request import IngestRequest, parse_request
 from components.example_gen.spec import EXAMPLES, INGEST_REPORT, REPORT_FILE, SUBWORDS
+from components.span_window.executor import read as read_window
+from components.span_window.spec import SPAN_WINDOW
 from transform.vocabulary import Vocabularies
 
 _WORK_FOLDER = ".parts"
@@ -39,8 +41,7 @@ class Executor(NamedRunner, base_beam_executor.BaseBeamExecutor):
         Raises:
           InputError: the input is bad; every problem is one line.
         """
-        del input_dict
-        request = parse_request(exec_properties)
+        request = _within(parse_request(exec_properties), input_dict.get(SPAN_WINDOW))
         examples = artifact_utils.get_single_instance(output_dict[EXAMPLES])
         report_uri = artifact_utils.get_single_uri(output_dict[INGEST_REPORT])
         folder = os.path.join(examples.uri, _WORK_FOLDER)
@@ -142,10 +143,18 @@ def _all_well(
     ingest.check_complete(units, results)
     files = [file for result in results for file in result.files]
     if _list(request) != listing:
-        raise InputError(f"{request.input_base}: changed while it was read; run again")
+        raise InputChanged(f"{request.input_base}: changed while it was read; run again")
     outcome.raise_bad_rows(files, request)
     outcome.raise_empty_splits(files, request)
     return files
+
+
+def _within(request: IngestRequest, artifacts: list[artifact.Artifact] | None) -> IngestRequest:
+    """The request for the spans of SpanWindow, where there is one."""
+    if not artifacts:
+        return request
+    window = read_window(artifacts)
+    return dataclasses.replace(request, spans=window.spans, fingerprint=window.fingerprint)
 
 
 def _uri(artifacts: list[artifact.Artifact] | None) -> str:
@@ -160,7 +169,7 @@ def _list(request: IngestRequest) -> Listing:
 def _unchanged_listing(request: IngestRequest) -> Listing:
     listing = _list(request)
     if request.fingerprint and fingerprint(listing.files) != request.fingerprint:
-        raise InputError(f"{request.input_base}: changed while the run was starting; run again")
+        raise InputChanged(f"{request.input_base}: changed while the run was starting; run again")
     return listing
 
 

@@ -13,6 +13,7 @@ from components.errors import InputError
 from components.example_gen.splits import SplitRule, split_of_file
 
 SPAN = "{SPAN}"
+SUCCESS, MANIFEST = "_SUCCESS", "manifest.json"
 _SUFFIXES = {
     "jsonl": (r"\.jsonl(\.gz)?", ".jsonl or .jsonl.gz"),
     "csv": (r"\.[ct]sv(\.gz)?", ".csv, .tsv or either with .gz"),
@@ -24,6 +25,8 @@ _SUFFIXES = {
     ),
 }
 FORMATS = tuple(_SUFFIXES)
+# What says that a span is complete; see docs/retraining.md. Never rows.
+MARKERS = (SUCCESS, MANIFEST)
 _CHUNK = 1 << 20
 
 
@@ -48,6 +51,50 @@ class Listing:
 
     files: tuple[InputFile, ...]
     unread: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SpanPattern:
+    """A folder pattern with `{SPAN}`, here or at a remote address: `<root>/<entry>/<below>`.
+
+    `entry` is what the part with `{SPAN}` matches; its group 1 is the span's number.
+    """
+
+    root: str
+    entry: re.Pattern[str]
+    below: tuple[str, ...]
+
+    def span_of(self, entry: str) -> int | None:
+        """The number of the span that an entry of `root` is of, or None."""
+        match = self.entry.fullmatch(entry)
+        return int(match[1]) if match else None
+
+    def folder(self, entry: str) -> str:
+        """The folder of a span's files."""
+        return os.path.join(self.root, entry, *self.below)
+
+
+def span_pattern(input_base: str) -> SpanPattern:
+    """Take a pattern apart.
+
+    Raises:
+      InputError: `{SPAN}` is not in it exactly once.
+    """
+    if input_base.count(SPAN) != 1:
+        how = "more than once" if SPAN in input_base else "nowhere"
+        raise InputError(f"{input_base}: got {SPAN} {how}, expected once")
+    parts = input_base.split("/")
+    at = next(index for index, part in enumerate(parts) if SPAN in part)
+    start, end = parts[at].split(SPAN)
+    entry = re.compile(rf"{re.escape(start)}([0-9]+){re.escape(end)}")
+    root = "/".join(parts[:at]) or ("." if at == 0 else "/")
+    return SpanPattern(root, entry, tuple(part for part in parts[at + 1 :] if part))
+
+
+def is_read(name: str, format: str) -> bool:
+    """Whether a file of this name is read; hidden ones, and those still being copied, are not."""
+    pattern, _ = _SUFFIXES[format]
+    return not name.startswith(".") and re.fullmatch(rf".*({pattern})", name) is not None
 
 
 def format_of(path: str) -> str:
@@ -85,7 +132,7 @@ def input_files(
     files: list[InputFile] = []
     unread: list[str] = []
     for span, folder in _wanted_folders(input_base, spans).items():
-        listing = _list_folder(folder, span=span, format=format, split=split)
+        listing = folder_listing(folder, span=span, format=format, split=split)
         files += listing.files
         unread += listing.unread
     return Listing(files=tuple(sorted(files)), unread=tuple(sorted(unread)))
@@ -97,11 +144,23 @@ def fingerprint(files: Sequence[InputFile]) -> str:
     Raises:
       InputError: a file cannot be read.
     """
-    digest = hashlib.blake2b(digest_size=16)
+    return fingerprints(files)[0]
+
+
+def fingerprints(files: Sequence[InputFile]) -> tuple[str, dict[int, str]]:
+    """The fingerprint of all files, and that of each span's, reading each file once.
+
+    Raises:
+      InputError: a file cannot be read.
+    """
+    whole = hashlib.blake2b(digest_size=16)
+    spans = {file.span: hashlib.blake2b(digest_size=16) for file in files}
     for file in sorted(files):
-        digest.update(repr((file.span, file.name, file.split)).encode())
-        digest.update(content_digest(file.path))
-    return digest.hexdigest()
+        content = content_digest(file.path)
+        for digest in (whole, spans[file.span]):
+            digest.update(repr((file.span, file.name, file.split)).encode())
+            digest.update(content)
+    return whole.hexdigest(), {span: digest.hexdigest() for span, digest in spans.items()}
 
 
 def content_digest(path: str) -> bytes:
@@ -120,6 +179,21 @@ def content_digest(path: str) -> bytes:
     return digest.digest()
 
 
+def span_folders(input_base: str) -> list[tuple[int, str]]:
+    """The number and folder of each span, ascending; a number may have two folders.
+
+    Raises:
+      InputError: the folder that holds them is not there or cannot be read.
+    """
+    pattern = span_pattern(input_base)
+    found = [
+        (span, pattern.folder(entry))
+        for entry in _scan(pattern.root)
+        if (span := pattern.span_of(entry)) is not None
+    ]
+    return sorted((span, folder) for span, folder in found if os.path.isdir(folder))
+
+
 def _span_folders(input_base: str) -> dict[int, str]:
     if "://" in input_base:
         raise InputError(
@@ -129,20 +203,9 @@ def _span_folders(input_base: str) -> dict[int, str]:
     if SPAN not in input_base:
         _scan(input_base)
         return {0: input_base}
-    parts = input_base.split("/")
-    at = next(index for index, part in enumerate(parts) if SPAN in part)
-    if input_base.count(SPAN) > 1:
-        raise InputError(f"{input_base}: got {SPAN} more than once, expected once")
-    before, after = "/".join(parts[:at]), parts[at + 1 :]
-    start, end = parts[at].split(SPAN)
-    pattern = re.compile(rf"{re.escape(start)}([0-9]+){re.escape(end)}")
-    root = before if before or at == 0 else "/"
     folders: dict[int, str] = {}
-    for entry in _scan(root or "."):
-        match = pattern.fullmatch(entry)
-        folder = os.path.join(root, entry, *after)
-        if match and os.path.isdir(folder):
-            _add_span(folders, int(match[1]), folder)
+    for span, folder in span_folders(input_base):
+        _add_span(folders, span, folder)
     return folders
 
 
@@ -178,28 +241,36 @@ def _scan(folder: str) -> list[str]:
         raise InputError(f"{folder}: got {error.strerror}, expected a folder") from error
 
 
-def _list_folder(folder: str, *, span: int, format: str, split: SplitRule | None) -> Listing:
-    pattern, wanted = _SUFFIXES[format]
-    fits = re.compile(rf".*({pattern})")
+def folder_listing(
+    folder: str, *, span: int, format: str, split: SplitRule | None = None
+) -> Listing:
+    """List the files of the given format in one span's folder.
+
+    Raises:
+      InputError: there is none, with what is there instead.
+    """
     files: list[InputFile] = []
     unread: list[str] = []
     by_name = split is not None and not split.by_hash
     for name in _scan(folder):
         path = os.path.join(folder, name)
-        readable = not name.startswith(".") and fits.fullmatch(name) and os.path.isfile(path)
+        readable = is_read(name, format) and os.path.isfile(path)
         part = split_of_file(split, name) if readable and by_name and split else None
         if not readable or (by_name and part is None):
-            unread.append(path)
+            if name not in MARKERS:
+                unread.append(path)
             continue
         files.append(InputFile(span, path, os.path.getsize(path), part))
     if not files:
-        raise InputError(_nothing_to_read(folder, wanted=wanted, split=split, unread=unread))
+        raise InputError(nothing_to_read(folder, unread, format=format, split=split))
     return Listing(files=tuple(files), unread=tuple(unread))
 
 
-def _nothing_to_read(
-    folder: str, *, wanted: str, split: SplitRule | None, unread: Sequence[str]
+def nothing_to_read(
+    folder: str, unread: Sequence[str], *, format: str, split: SplitRule | None
 ) -> str:
+    """The line for a folder in which no file is to be read."""
+    _, wanted = _SUFFIXES[format]
     found = ", ".join(os.path.basename(path) for path in unread[:10]) or "nothing"
     fitting = f" that fits {' or '.join(split.patterns)}" if split and split.patterns else ""
     return f"{folder}: no file to read: got {found}, expected {wanted}{fitting}"

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.example_gen.columns import Column, Kind
-from components.example_gen.faults import Fault
+from components.example_gen.faults import Fault, FileFault
 from components.example_gen.rows import Row
 
 _ROWS_AT_ONCE = 1024
@@ -31,6 +31,19 @@ def read(path: str, columns: Sequence[Column]) -> Iterator[Row]:
     except (pa.ArrowException, UnicodeDecodeError) as error:
         first = str(error).splitlines()[0]
         raise Fault(f"got a file that is damaged or not Parquet ({first})") from error
+
+
+def row_count(path: str) -> int:
+    """How many rows a file says that it has.
+
+    Raises:
+      FileFault: not Parquet, cut off, or it cannot be read.
+    """
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (pa.ArrowException, OSError) as error:
+        first = str(error).splitlines()[0]
+        raise FileFault(path, f"got a file that is damaged or not Parquet ({first})") from error
 
 
 def _check_schema(schema: pa.Schema, columns: Sequence[Column]) -> list[str]:

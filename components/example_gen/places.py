@@ -10,8 +10,11 @@ vary, so they take next to no room.
 
 import array
 import gzip
-from collections.abc import Collection
-from dataclasses import dataclass
+import json
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -90,3 +93,57 @@ class Places:
         if first != of_all:
             raise AssertionError(f"{self.path}: got the lines of {first} rows, expected {of_all}")
         return found
+
+
+@dataclass(frozen=True)
+class NotedPlaces:
+    """What ExampleGen has noted of all its shards; nothing, where it left no report.
+
+    Attributes:
+      report: folder of the report.
+      inputs: the paths of the input files.
+      shards: by name, which is `<folder of the split>/<file>`, what the report says of a shard.
+    """
+
+    report: str = ""
+    inputs: tuple[str, ...] = ()
+    shards: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, report: str) -> "NotedPlaces":
+        """Those of the report in this folder; "": there is none."""
+        path = os.path.join(report, "report.json")
+        if not report or not tf.io.gfile.exists(path):
+            return cls()
+        with tf.io.gfile.GFile(path) as file:
+            facts = json.load(file)
+        inputs = tuple(each["path"] for each in facts["files"])
+        return cls(report, inputs, {part["name"]: part for part in facts["shards"]})
+
+    def knows(self, shard: str) -> bool:
+        """Whether anything was noted of this file."""
+        return shard_name(shard) in self.shards
+
+    def of(self, shard: str, rows: Collection[int], *, of_all: int | None = None) -> dict[int, str]:
+        """`file:line` of some rows of a shard; those that are not known are left out.
+
+        A place is a name for a row, so what is noted of another run's rows is no reason to fail.
+
+        Args:
+          shard: its path.
+          rows: their positions in it, from 0.
+          of_all: how many rows it has, where that was counted.
+        """
+        part = self.shards.get(shard_name(shard))
+        if part is None or not rows:
+            return {}
+        noted = Places(os.path.join(self.report, part["lines"]), self.inputs)
+        try:
+            return noted.of(rows, of_all=part["rows"] if of_all is None else of_all)
+        except (AssertionError, OSError, tf.errors.OpError):
+            return {}
+
+
+def shard_name(path: str) -> str:
+    """What the report calls a shard."""
+    return "/".join(path.split("/")[-2:])

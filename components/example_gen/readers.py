@@ -13,7 +13,7 @@ import io
 import json
 import sys
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, TypeVar
 
 from components.example_gen.columns import CellError, Column, describe, parse_cell
@@ -28,11 +28,17 @@ _T = TypeVar("_T")
 
 
 def read_rows(
-    path: str, *, format: str, columns: Sequence[Column], delimiter: str = ","
+    path: str,
+    *,
+    format: str,
+    columns: Sequence[Column],
+    delimiter: str = ",",
+    delimiter_key: str = "data.delimiter",
 ) -> Iterator[Row]:
     """Yield the rows of a file in order.
 
     Columns that are not configured appear in `values` under their name, with whatever value.
+    `delimiter_key` is what a user sets the delimiter by.
 
     Raises:
       FileFault: the file is empty, cut off, damaged, or not what its format says.
@@ -47,7 +53,8 @@ def read_rows(
         return _guarded(path, _read_stream(path, lambda stream: records.read(stream, columns)))
     if format == "csv":
         return _guarded(
-            path, _read_stream(path, lambda stream: _read_csv(stream, columns, delimiter))
+            path,
+            _read_stream(path, lambda stream: _read_csv(stream, columns, delimiter, delimiter_key)),
         )
     return _guarded(path, _read_stream(path, _read_jsonl))
 
@@ -59,6 +66,28 @@ def read_lines(path: str, column: str) -> Iterator[Row]:
       FileFault: as `read_rows`.
     """
     return _guarded(path, _read_stream(path, lambda stream: _read_text(stream, column)))
+
+
+def read_opened(
+    lines: Iterable[bytes], *, name: str, text_column: str = "", first_line: int = 1
+) -> Iterator[Row]:
+    """Yield the rows of lines that are read elsewhere: of standard input, or of a part of a file.
+
+    Args:
+      lines: each with its \\n.
+      name: of the file, for errors.
+      text_column: that of text, which each line is; "": each line is a JSON object.
+      first_line: the number of the first one.
+
+    Raises:
+      FileFault: as `read_rows`.
+    """
+    rows = (
+        _read_text(lines, text_column, first_line)
+        if text_column
+        else _read_jsonl(lines, first_line)
+    )
+    return _guarded(name, rows)
 
 
 def record_frames(path: str) -> Iterator[bytes]:
@@ -112,27 +141,35 @@ def _check_compression(path: str, file: BinaryIO) -> None:
         raise Fault("got gzip data, expected plain data (or a name that ends in .gz)")
 
 
-def _lines(stream: BinaryIO) -> Iterator[bytes]:
+def _lines(stream: Iterable[bytes]) -> Iterator[bytes]:
     """Yield lines ended by \\n only, so that U+2028 and a lone \\r stay inside the text."""
-    first = next(iter(stream), b"")
+    lines = iter(stream)
+    first = next(lines, b"")
     if first.startswith(_UTF16_MARKS):
         raise Fault("got UTF-16, expected UTF-8", line=1)
+    if first.startswith(_GZIP_MARK):
+        raise Fault("got gzip data, expected plain data")
     first = first.removeprefix(_UTF8_MARK)
     if first:
         yield first
-    yield from stream
+    yield from lines
 
 
-def _read_text(stream: BinaryIO, column: str) -> Iterator[Row]:
-    for line, raw in enumerate(_lines(stream), 1):
+def _numbered(stream: Iterable[bytes], first_line: int) -> Iterator[tuple[int, bytes]]:
+    """The lines with their numbers; what only a file's start may hold is looked for at line 1."""
+    return enumerate(_lines(stream) if first_line == 1 else stream, first_line)
+
+
+def _read_text(stream: Iterable[bytes], column: str, first_line: int = 1) -> Iterator[Row]:
+    for line, raw in _numbered(stream, first_line):
         try:
             yield Row(line, {column: raw.decode().removesuffix("\n").removesuffix("\r")})
         except UnicodeDecodeError as error:
             yield Row(line, {}, _not_utf8(error))
 
 
-def _read_jsonl(stream: BinaryIO) -> Iterator[Row]:
-    for line, raw in enumerate(_lines(stream), 1):
+def _read_jsonl(stream: Iterable[bytes], first_line: int = 1) -> Iterator[Row]:
+    for line, raw in _numbered(stream, first_line):
         yield _json_row(line, raw)
 
 
@@ -186,13 +223,15 @@ def _json_problem(text: str, error: Exception) -> str:
     return f"got invalid JSON ({reason}), expected one JSON object on one line"
 
 
-def _read_csv(stream: BinaryIO, columns: Sequence[Column], delimiter: str) -> Iterator[Row]:
+def _read_csv(
+    stream: BinaryIO, columns: Sequence[Column], delimiter: str, delimiter_key: str
+) -> Iterator[Row]:
     # Python's default limit is 128 KiB a cell; the setting is global to the process.
     csv.field_size_limit(sys.maxsize)
     # An undecodable byte becomes a lone surrogate, which the column's check names.
     lines = (raw.decode("utf-8", "surrogateescape") for raw in _lines(stream))
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    header = _read_header(reader, columns, delimiter)
+    header = _read_header(reader, columns, delimiter, delimiter_key)
     present = [column for column in columns if column.name in header]
     while True:
         line = reader.line_num + 1
@@ -222,31 +261,33 @@ def _quoting_problem(error: csv.Error, *, line: int, end: int) -> str:
     return reason
 
 
-def _read_header(reader: Any, columns: Sequence[Column], delimiter: str) -> list[str]:
+def _read_header(
+    reader: Any, columns: Sequence[Column], delimiter: str, delimiter_key: str
+) -> list[str]:
     try:
         header: list[str] = next(reader, [])
     except csv.Error as error:
         raise Fault(f"got a header that is not CSV ({error})", line=1) from error
-    names = [column.name for column in columns]
-    missing = [column.name for column in columns if column.name not in header]
+    names = [column.name for column in columns if not column.optional]
+    missing = [name for name in names if name not in header]
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise Fault(f"got column {twice[0]!r} more than once in the header", line=1)
-    if any(not column.optional for column in columns if column.name in missing):
+    if missing:
         found = ", ".join(describe(name).removeprefix("text ") for name in header[:20])
         raise Fault(
             f"got a header with {found or 'no column'}, expected {', '.join(map(repr, names))}; "
             f"missing: {', '.join(map(repr, missing))}"
-            + _header_hint(header, names=names, delimiter=delimiter),
+            + _header_hint(header, names=names, delimiter=delimiter, key=delimiter_key),
             line=1,
         )
     return header
 
 
-def _header_hint(header: Sequence[str], *, names: Sequence[str], delimiter: str) -> str:
+def _header_hint(header: Sequence[str], *, names: Sequence[str], delimiter: str, key: str) -> str:
     for other in "\t;|,":
         if other != delimiter and any(other in cell for cell in header):
-            return f". Are cells separated by {other!r}? Then set data.delimiter"
+            return f". Are cells separated by {other!r}? Then set {key}"
     if not set(names) & set(header):
         return ". The first line must name the columns"
     return ""

@@ -3,7 +3,8 @@
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from components.artifacts import IngestReport, Subwords
+from components.artifacts import IngestReport, SpanList, Subwords
+from components.span_window.spec import SPAN_WINDOW
 
 EXAMPLES = "examples"
 INGEST_REPORT = "ingest_report"
@@ -15,7 +16,8 @@ class ExampleGenSpec(ComponentSpec):
     """Scalars and JSON strings only: lists and dictionaries do not survive the Vertex compiler.
 
     input_base: a folder, or a folder pattern with {SPAN}: "data/span-{SPAN}".
-    spans: JSON list of the spans to read; "[]" without {SPAN}, which is span 0.
+    spans: JSON list of the spans to read; "[]" without {SPAN}, which is span 0. The optional input
+      `span_window` says it instead, and the fingerprint.
     format: jsonl, csv, parquet or tfrecord.
     columns: JSON {name: kind}; kinds in `columns.py`, with "?" when optional.
     aligned: JSON list of groups of list columns that are equally long in every row.
@@ -47,7 +49,7 @@ class ExampleGenSpec(ComponentSpec):
         "fingerprint": ExecutionParameter(type=str),
         "code_hash": ExecutionParameter(type=str),
     }
-    INPUTS: dict[str, ChannelParameter] = {}
+    INPUTS = {SPAN_WINDOW: ChannelParameter(type=SpanList, optional=True)}
     OUTPUTS = {
         EXAMPLES: ChannelParameter(type=standard_artifacts.Examples),
         INGEST_REPORT: ChannelParameter(type=IngestReport),

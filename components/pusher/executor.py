@@ -9,7 +9,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from components.pusher import spec, versions
+from components.pusher import rollback, spec, versions
 
 
 class Executor(base_executor.BaseExecutor):
@@ -43,7 +43,7 @@ def _reason_against(
     if number := versions.withdrawn_as(model, destination):
         return f"withdrawn as version {number}: `tokenline rollback --to {number}` brings it back"
     blessing = artifact_utils.get_single_instance(input_dict[spec.MODEL_BLESSING])
-    revoked = blessing.get_int_custom_property(spec.REVOKED) == 1
+    revoked = blessing.get_int_custom_property(rollback.REVOKED) == 1
     reasons = [] if revoked or model_utils.is_model_blessed(blessing) else ["not blessed"]
     for checked in input_dict.get(spec.INFRA_BLESSING) or []:
         if not model_utils.is_infra_validated(checked):

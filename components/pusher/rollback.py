@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from components.errors import InputError
 
 WITHDRAWN = ".withdrawn"
+# On a ModelBlessing: 1 if the Evaluator blessed the model, and it is no baseline all the same.
+REVOKED = "revoked"
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,6 @@ PUSH_DESTINATION = "push_destination"
 KEEP_VERSIONS = "keep_versions"
 PUSHED_VERSIONS = "pushed_versions"
 CODE_HASH = "code_hash"
-# On a ModelBlessing: 1 if the Evaluator blessed the model, and it is no baseline all the same.
-REVOKED = "revoked"
 # In PushedModel's folder: the version's path, or why there is none.
 PUSHED_FILE = "pushed_destination.txt"
 NOT_PUSHED_FILE = "not_pushed.txt"

@@ -8,12 +8,13 @@ A version that was rolled back lies in `.withdrawn`, where no server looks, see 
 is never given again, and its bytes are not pushed again.
 """
 
-import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
 
+from components import folders
 from components.pusher.rollback import WITHDRAWN
 
 _gfile = tf.io.gfile
@@ -31,14 +32,14 @@ def push(model: str, destination: str, *, keep: int) -> str:
     Raises:
       ValueError: there is no file in `model`.
     """
-    files = _files(model, os.path.join(destination, _STAGING))
+    files = folders.files(model)
     if not files:
         raise ValueError(f"{model}: got no file, expected a model")
     found = existing(destination)
-    if found and digest(found[-1].path) == digest(model):
+    if found and folders.same_bytes(found[-1].path, model):
         return found[-1].path
     version = os.path.join(destination, str(_next_number(destination)))
-    _stage(files, destination)
+    _stage(model, files, destination)
     _gfile.rename(os.path.join(destination, _STAGING), version)
     _sync(destination)
     for old in found[: max(0, len(found) + 1 - keep)]:
@@ -70,10 +71,10 @@ def withdrawn_as(model: str, destination: str) -> int | None:
     None: it was not, or it is what is served all the same, under another number.
     """
     aside, there = withdrawn(destination), existing(destination)
-    ours = digest(model) if aside else ""
-    if aside and there and digest(there[-1].path) == ours:
+    if aside and there and folders.same_bytes(there[-1].path, model):
         return None
-    return next((each.number for each in reversed(aside) if digest(each.path) == ours), None)
+    found = (each.number for each in reversed(aside) if folders.same_bytes(each.path, model))
+    return next(found, None)
 
 
 def _numbered(destination: str) -> list[Version]:
@@ -93,37 +94,16 @@ def _next_number(destination: str) -> int:
     return max((each.number for each in taken), default=0) + 1
 
 
-def _stage(files: list[tuple[str, str]], destination: str) -> None:
-    """Copy (source, target) pairs into the staging folder. Not a number: no server looks at it."""
+def _stage(model: str, files: Sequence[str], destination: str) -> None:
+    """Copy a model's files into the staging folder. Not a number: no server looks at it."""
     staging = os.path.join(destination, _STAGING)
     if _gfile.exists(staging):
         _gfile.rmtree(staging)  # what a killed push left
-    for source, target in files:
+    for name in files:
+        target = os.path.join(staging, name)
         _gfile.makedirs(os.path.dirname(target))
-        _gfile.copy(source, target)
+        _gfile.copy(os.path.join(model, name), target)
         _sync(target)
-
-
-def digest(folder: str) -> str:
-    """Hash over the names and bytes of all files of a folder."""
-    state = hashlib.sha256()
-    for path, name in sorted(_files(folder, "")):
-        with _gfile.GFile(path, "rb") as file:
-            content = file.read()
-        state.update(f"{name}:{len(content)}:".encode() + content)
-    return state.hexdigest()
-
-
-def _files(folder: str, target: str) -> list[tuple[str, str]]:
-    """(path, the same path below `target`) of every file."""
-    pairs = []
-    for where, _, names in _gfile.walk(folder):
-        below = os.path.relpath(where, folder)
-        pairs += [
-            (os.path.join(where, name), os.path.normpath(os.path.join(target, below, name)))
-            for name in names
-        ]
-    return pairs
 
 
 def _sync(path: str) -> None:

@@ -1,7 +1,6 @@
 """The checks of one model, and the verdict: passed or not, always with reasons."""
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from components import saved_model
+from components import model_facts, saved_model
 from components.errors import InputError
 from components.serving_check import answers, process, rows, skew, texts
 from components.serving_check.plan import BY_TEXT, Plan, make_plan
@@ -76,13 +75,16 @@ def check(request: CheckRequest) -> Verdict:
       InputError: the eval split has no row.
     """
     started = time.monotonic()
-    with open(os.path.join(request.model, saved_model.FACTS)) as file:
-        facts = json.load(file)
-    settings = Settings.from_json(json.dumps(facts["settings"]))
     split = rows.choose(
         request.raw, request.transformed, count=request.options.examples, report=request.report
     )
-    plan = make_plan(request.model, split, settings, facts["needs"], most=request.options.max_batch)
+    try:
+        facts = model_facts.read(request.model)
+        settings = model_facts.settings(facts, request.model)
+    except InputError as error:
+        return Verdict((Check("facts", False, str(error)),), {}, seconds=time.monotonic() - started)
+    needs = facts.get("needs", ())
+    plan = make_plan(request.model, split, settings, needs, most=request.options.max_batch)
     with process.Server(plan.request) as server:
         here = _answers_here(plan)
         reply = server.reply(request.options.timeout_seconds)

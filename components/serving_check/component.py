@@ -36,7 +36,7 @@ class ServingCheck(base_component.BaseComponent):
           transformed_examples: what Transform made of them.
           ingest_report: of ExampleGen; rows are then named by file and line.
           options: `checking.Options` as a JSON object.
-          failed_before: how many checks have failed before this run: time and memory are another
+          failed_before: a number that grows with each check that fails: time and memory are another
             matter the next time, so that a failed check is not taken from the cache.
           code_hash: hash of the code that checks: an edit is a cache miss.
 

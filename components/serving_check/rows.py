@@ -6,7 +6,6 @@ others at random, the same ones each time.
 """
 
 import heapq
-import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import tensorflow as tf
 
 from components import records, shards
 from components.errors import InputError
-from components.example_gen.places import Places
+from components.example_gen.places import NotedPlaces, shard_name
 
 _BATCH = 1024
 _LONGEST = 8  # one row in so many is one of the longest
@@ -57,6 +56,7 @@ def choose(raw: str, transformed: str, *, count: int, report: str = "") -> Split
     if not chosen:
         raise InputError(f"{raw}: got no row in {len(files)} file(s), expected an eval split")
     faults = []
+    noted = NotedPlaces.read(report)
     if len(files) != len(others):
         faults.append(f"got {len(others)} transformed shard(s), expected {len(files)}")
     rows = []
@@ -67,8 +67,10 @@ def choose(raw: str, transformed: str, *, count: int, report: str = "") -> Split
             text = f"got {size} transformed rows of the {counts[shard]} in {os.path.basename(file)}"
             faults.append(f"{text}, expected all")
             continue  # which is which is not known
-        places = _places(report, raw, file, wanted, counts[shard])
-        rows += [Row(wanted[at], found[at], places[at]) for at in sorted(wanted)]
+        known = noted.of(file, wanted, of_all=counts[shard])
+        for at in sorted(wanted):
+            place = known.get(at, f"{shard_name(file)}, row {at + 1}")
+            rows.append(Row(wanted[at], found[at], place))
     return Split(tuple(rows), sum(counts), tuple(faults))
 
 
@@ -127,29 +129,3 @@ def _numbered(file: str, wanted: dict[int, bytes]) -> tuple[dict[int, bytes], in
 
 def _batches(file: str) -> Iterator[tf.Tensor]:
     return iter(records.dataset([file]).batch(_BATCH))
-
-
-def _places(
-    report: str, folder: str, file: str, wanted: dict[int, bytes], rows: int
-) -> dict[int, str]:
-    """`file:line` of each row where the report knows it, else its shard and number."""
-    name = os.path.join(os.path.basename(folder), os.path.basename(file))
-    unknown = {number: f"{name}, row {number + 1}" for number in wanted}
-    path = os.path.join(report, "report.json")
-    if not report or not wanted or not tf.io.gfile.exists(path):
-        return unknown
-    with tf.io.gfile.GFile(path) as stream:
-        facts = json.load(stream)
-    parts = [part for part in facts.get("shards", ()) if part["name"] == name]
-    if len(parts) != 1:
-        return unknown
-    inputs = tuple(each["path"] for each in facts["files"])
-    places = Places(os.path.join(report, parts[0]["lines"]), inputs)
-    try:
-        return places.of(wanted, of_all=rows)
-    except (
-        AssertionError,
-        OSError,
-        tf.errors.OpError,
-    ):  # of another run; a name, no reason to fail
-        return unknown

@@ -24,7 +24,7 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from components.saved_model import FACTS
+from components import model_facts
 from components.trainer import batching, decoding
 from components.trainer.models import SequenceModel
 from components.trainer.request import TrainRequest
@@ -53,7 +53,7 @@ def export(model: SequenceModel, request: TrainRequest, vocabularies: Vocabulari
         "loss": dataclasses.asdict(request.loss),
         "decode": dataclasses.asdict(request.decode),
     }
-    path = os.path.join(request.serving_folder, FACTS)
+    path = os.path.join(request.serving_folder, model_facts.FILE)
     tf.io.gfile.makedirs(os.path.dirname(path))
     with tf.io.gfile.GFile(path, "w") as file:
         file.write(json.dumps(facts, indent=1, sort_keys=True))
@@ -86,7 +86,9 @@ class ServedModel(tf.Module):
         self.transform_layer = graph.transform_features_layer()
         self.pieces = tokenizers.trackables(request.settings)
         objective = Objective(model, request.settings, request.loss)
-        self._score = Score(model, objective, request.settings, self._vocabulary)
+        self._score = Score(
+            model, objective, request.settings, self._vocabulary, request.train.score_positions
+        )
         # Traced once, though two signatures predict: tracing a decoder takes seconds.
         spec = {
             name: tf.TensorSpec([None, *feature.shape], feature.dtype, name)
@@ -136,7 +138,8 @@ class ServedModel(tf.Module):
           (positions with w > 0), `correct_sum` = sum w [argmax is the target], `sequence_correct`
           (1 if all positions with w > 0 are right, and there is one; an out-of-vocabulary target
           is never right), `target_bytes` (UTF-8, of the text of the tokens with w > 0),
-          `target_words`, and `unknown_bytes` (of the out-of-vocabulary tokens with w > 0).
+          `target_words`, `unknown_bytes` (of the out-of-vocabulary tokens with w > 0), and
+          `truncated_tokens` (of both sides, beyond what the model reads).
           By position [B, T]: `position_loss` l (0 at padding), `position_weight` w,
           `position_correct`, `position_confidence` (probability of the likeliest id), `target_ids`,
           `predicted_ids` (the likeliest; the target's at padding) and `position_region`: 0 padding;

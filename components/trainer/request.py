@@ -68,7 +68,8 @@ class TrainOptions:
     Exactly one of `epochs` and `steps` is set; steps are updates, each made from
     `accumulation_steps` batches. What is 0 is off: `clip_norm`, `ema`, `average_checkpoints`,
     `checkpoint_steps` (batches from one checkpoint to the next), `spike_sigmas`. `decode_length`:
-    most positions decoded. `tensorboard`: event files are written, too.
+    most positions decoded. `score_positions`: of a micro-batch in the exported `score`. `tensorboard`:
+    event files are written, too.
     """
 
     epochs: int | None = 10
@@ -97,6 +98,7 @@ class TrainOptions:
     distribution: str = "none"
     replicas: int = 0
     decode_length: int = 100
+    score_positions: int = 8192
     warm_start: str = "auto"
     tensorboard: bool = True
 

@@ -12,13 +12,11 @@ from components.trainer import batching, scores
 from components.trainer.models import SequenceModel
 from components.trainer.objective import Objective
 from transform import features, preprocessing, sequence, tokenizers
-from transform.settings import Settings
+from transform.settings import Settings, Side
 from transform.vocabulary import Vocabulary
 
 Tensors = dict[str, tf.Tensor]
 
-# Rows times the longest of them, in a micro-batch; a longer row is one alone.
-POSITIONS = 8192
 PADDING, TARGET, GIVEN = 0, 1, 2  # `position_region`
 
 
@@ -31,9 +29,16 @@ class Score:
         objective: Objective,
         settings: Settings,
         vocabulary: Vocabulary,
-        positions: int = POSITIONS,
+        positions: int,
     ) -> None:
-        """`vocabulary`: of the targets. `positions`: of a micro-batch, see `POSITIONS`."""
+        """Take what scores.
+
+        Args:
+          model, objective, settings: as they were trained.
+          vocabulary: of the targets.
+          positions: rows times the longest of them, at most, in a micro-batch; a longer row is one
+            alone.
+        """
         self._model = model
         self._objective = objective
         self._settings = settings
@@ -47,7 +52,7 @@ class Score:
         given = preprocessing.given(raw, self._settings, tokens)
         correct = self._correct(found, batch)
         sums = _by_example(found.losses, correct, batch)
-        sums |= self._sizes(tokens, batch)
+        sums |= self._sizes(tokens, batch) | {"truncated_tokens": self._truncated(raw, tokens)}
         return sums | self._by_position(found, correct, given, batch)
 
     def _found(self, batch: Tensors) -> TokenScores:
@@ -115,6 +120,16 @@ class Score:
             ),
         }
 
+    def _truncated(self, raw: Tensors, tokens: tf.RaggedTensor) -> tf.Tensor:
+        """float32 [B]: tokens of both sides beyond what the model reads.
+
+        tokens: of the target [B, (N)], before cutting.
+        """
+        source = self._settings.source
+        found = [_beyond(tokens, self._settings.target)]
+        found += [_beyond(preprocessing.tokens(raw, source), source)] if source else []
+        return tf.cast(tf.add_n(found), tf.float32)
+
     def _by_position(
         self, found: TokenScores, correct: tf.Tensor, given: tf.Tensor, batch: Tensors
     ) -> Tensors:
@@ -132,6 +147,11 @@ class Score:
         }
         width = self._settings.target.max_length
         return {name: tf.ensure_shape(value, [None, width]) for name, value in values.items()}
+
+
+def _beyond(tokens: tf.RaggedTensor, side: Side) -> tf.Tensor:
+    """int64 [B]: how many of the tokens [B, (N)] do not fit."""
+    return tf.maximum(sequence.lengths(tokens) - side.room, 0)
 
 
 def _real(batch: Tensors) -> tf.Tensor:
@@ -153,7 +173,7 @@ def _ends(lengths: tf.Tensor, positions: int) -> tf.Tensor:
 
     Args:
       lengths: int64 [B], ascending, all > 0.
-      positions: see `POSITIONS`.
+      positions: see `Score`.
     """
     count = tf.size(lengths)
 

@@ -42,6 +42,7 @@ def line_chart(
     across: str,
     linear: bool = False,
     categories: Sequence[str] = (),
+    bars: str = "",
 ) -> Html:
     """Lines over one axis; nothing where there is nothing to draw.
 
@@ -52,6 +53,7 @@ def line_chart(
       across: what the other axis counts.
       linear: no logarithmic axis, whatever the values.
       categories: names for x = 0, 1, …; without them x is a number from 0 on.
+      bars: what the bars of ranges are.
     """
     drawn = [line for line in lines if line.points]
     if not drawn:
@@ -62,7 +64,9 @@ def line_chart(
     scale = ", log scale" if y.logarithmic else ""
     return element(
         "figure",
-        element("figcaption", f"{unit}{scale}", map(_key, drawn)),
+        element(
+            "figcaption", f"{unit}{scale}", [_key(line, not categories) for line in drawn], bars
+        ),
         element("svg", element("title", name), marks, role="img", aria_label=_spoken(name, drawn)),
         element("p", across, class_="across"),
         class_="chart",
@@ -80,9 +84,9 @@ def _values(line: Line) -> list[float]:
     return [*(value for _, value in line.points), *inside]
 
 
-def _key(line: Line) -> Html:
-    """The line's name and last value."""
-    text = f"{line.label} {number(line.points[-1][1])}"
+def _key(line: Line, goes_on: bool) -> Html:
+    """The line's name and, of one that goes somewhere, where it has come to."""
+    text = f"{line.label}, last {number(line.points[-1][1])}" if goes_on else line.label
     return element("span", element("i", class_=line.look), text, class_="key")
 
 

@@ -28,6 +28,7 @@ class ReportData:
       skipped: bad batches, {"step", "reason", "rows", "first"} each.
       lengths: the trainer's, of `components.trainer.lengths.summary`.
       time: the trainer's "goodput", "first_step", "resumes", and whether it is "cached".
+      drift: SpanCheck's span_check.json.
       ledger: VocabularyGen's ledger.json.
       ingest: ExampleGen's report.json.
       durations: {"component", "seconds", "state"} each, in the order they ran.
@@ -44,6 +45,7 @@ class ReportData:
     worst: Json = field(default_factory=dict)
     samples: Json = field(default_factory=dict)
     tags: Json = field(default_factory=dict)
+    decoded: Json = field(default_factory=dict)
     serving: Json = field(default_factory=dict)
     not_pushed: str = ""
     history: Sequence[Json] = ()
@@ -53,6 +55,7 @@ class ReportData:
     skipped: Sequence[Json] = ()
     lengths: Json = field(default_factory=dict)
     time: Json = field(default_factory=dict)
+    drift: Json = field(default_factory=dict)
     ledger: Json = field(default_factory=dict)
     ingest: Json = field(default_factory=dict)
     durations: Sequence[Json] = ()

@@ -3,6 +3,7 @@
 from pipeline.report import as_html, as_markdown, facts
 from pipeline.report.blocks import Block, Section
 from pipeline.report.data import ReportData
+from pipeline.report.drift import drift
 from pipeline.report.ledger import ledger
 from pipeline.report.lengths import lengths
 from pipeline.report.lineage import lineage
@@ -30,21 +31,22 @@ def markdown(data: ReportData) -> str:
 
 
 def _head(data: ReportData) -> tuple[Block, ...]:
-    return banner(data) + tiles(data.metrics)
+    return banner(data) + tiles(data.metrics, data.decoded)
 
 
 def _sections(data: ReportData) -> list[Section]:
     by_slice = intervals(data.metrics, data.verdict) + checks(data.verdict)
     return [
-        Section("Slices", by_slice + numbers(data.metrics)),
+        Section("Slices", by_slice + numbers(data.metrics, data.decoded)),
         Section("Training", training(data)),
         Section("Loss by position", positions(data.metrics)),
         Section("Tags", tags(data.tags)),
-        Section("Samples", samples(data.samples)),
+        Section("Samples", samples(data.samples, tags=bool(data.tags))),
         Section("Worst", worst(data.worst)),
         Section("Serving check", serving(data.serving)),
         Section("Tuning", tuning(data.tuning)),
         Section("Lengths", lengths(data.lengths)),
+        Section("Drift", drift(data.drift)),
         Section("Token ledger", ledger(data.ledger)),
         Section("Where the time went", goodput(data.time) + components(data.durations)),
         Section("Lineage", lineage(data.lineage, data.ingest)),

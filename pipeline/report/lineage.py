@@ -13,14 +13,14 @@ _DIGITS = 12  # of a hash
 
 
 def lineage(nodes: Sequence[Json], ingest: Json) -> tuple[Block, ...]:
-    """The spans, then a link for each node that ran or whose result was taken from the cache."""
+    """The data, then a link for each node that ran or whose result was taken from the cache."""
     if not nodes:
         return ()
     spans = _spans(ingest)
-    first = element("li", element("strong", "Spans"), element("span", spans, class_="note soft"))
+    first = element("li", element("strong", "Data"), element("span", spans, class_="note soft"))
     chain = element("ol", first if spans else "", map(_link, nodes), class_="chain")
     heads = ["component", "execution", "state", "made", "read", "wrote"]
-    rows = [row(["Spans", "", spans, "", "", ""])] if spans else []
+    rows = [row(["Data", "", "", "", "", spans])] if spans else []
     rows += [
         row(
             [
@@ -38,13 +38,13 @@ def lineage(nodes: Sequence[Json], ingest: Json) -> tuple[Block, ...]:
 
 
 def _spans(ingest: Json) -> str:
-    """What was read: rows of each span; where there are no spans, of all files."""
+    """What there was to read: rows of each span; where there are no spans, of all files."""
     files = len(ingest.get("files") or ())
     if not files:
         return ""
     spans = ingest.get("spans") or {}
-    rows = ", ".join(f"{span}: {count(rows)} rows" for span, rows in spans.items())
-    return f"{rows or count(ingest.get('rows')) + ' rows'} in {files:,} file{'s' * (files > 1)}"
+    rows = ", ".join(f"span {span}: {count(rows)} rows" for span, rows in spans.items())
+    return f"{rows or count(ingest.get('rows')) + ' rows'}, in {files:,} file{'s' * (files > 1)}"
 
 
 def _link(node: Json) -> Html:

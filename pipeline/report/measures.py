@@ -25,7 +25,9 @@ _KNOWN: dict[str, tuple[str, Format, bool]] = {
     "tag_macro_f1": ("macro F1 of tags", percent, False),
     "span_f1": ("F1 of spans", percent, False),
 }
+MODELS = {"candidate": "this model", "baseline": "last blessed model"}
 COUNTS = {"token_count": "tokens", "example_count": "examples"}
+OF_DECODED = ("bleu", "chrf", "exact_match")
 _NOT_SHOWN = {*COUNTS, "token_weight", "weight_sum", "zero_weight_examples"}
 
 
@@ -65,9 +67,10 @@ def bounds(item: Json, name: str, model: str = "candidate") -> tuple[float, floa
     return found[0], found[1]
 
 
-def slice_name(item: Json) -> str:
-    """The value of its column."""
-    return str(item.get("value", "")) if item.get("column") else "overall"
+def slice_name(item: Json) -> Cell:
+    """The value of its column, and whether it is too small to be judged."""
+    name = str(item.get("value", "")) if item.get("column") else "overall"
+    return Cell(name, () if item.get("gated", True) else (Note("too small: not judged"),))
 
 
 def measured(item: Json, name: str) -> Cell:

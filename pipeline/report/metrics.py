@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.report import measures
 from pipeline.report.as_html import note
-from pipeline.report.blocks import Block, Cell, Drawn, Fold, Note, Row, Text, row, table
+from pipeline.report.blocks import Block, Cell, Drawn, Fold, Note, Row, Text, row, soft, table
 from pipeline.report.elements import element
 from pipeline.report.formats import count, is_finite
 
@@ -26,13 +26,13 @@ _TILE_NOTES = {measures.LOSS: "nats, masked"}
 _MOST_OF_A_COLUMN = 24
 
 
-def tiles(metrics: Json) -> tuple[Block, ...]:
-    """The overall figures, large."""
+def tiles(metrics: Json, decoded: Json) -> tuple[Block, ...]:
+    """The overall figures, large; those of decoded text with how many examples were decoded."""
     overall: Json = next(iter(metrics.get("slices") or ()), {})
     names = [name for name in _TILES if name in measures.values(overall)]
     if not names:
         return ()
-    cells = {name: _tile(overall, name) for name in names}
+    cells = {name: _tile(overall, name, decoded) for name in names}
     drawn = [
         element(
             "div",
@@ -51,10 +51,20 @@ def tiles(metrics: Json) -> tuple[Block, ...]:
     return (Drawn(element("div", drawn, class_="tiles"), listed),)
 
 
-def _tile(overall: Json, name: str) -> Cell:
+def _tile(overall: Json, name: str, decoded: Json) -> Cell:
     found = measures.measured(overall, name)
-    unit = (Note(_TILE_NOTES[name]),) if name in _TILE_NOTES else ()
+    said = _sample(decoded) if name in measures.OF_DECODED else _TILE_NOTES.get(name)
+    unit = (Note(said),) if said else ()
     return Cell(found.text, unit + found.notes)
+
+
+def _sample(decoded: Json) -> str:
+    return f"of {_examples(decoded)}" if decoded.get("examples") else ""
+
+
+def _examples(decoded: Json) -> str:
+    number = decoded["examples"]
+    return "1 decoded example" if number == 1 else f"{count(number)} decoded examples"
 
 
 def by_column(slices: Sequence[Json]) -> dict[str, tuple[list[Json], int]]:
@@ -87,7 +97,7 @@ def column_title(column: str) -> str:
     return f"by {known.get(column, column)}"
 
 
-def numbers(metrics: Json) -> tuple[Block, ...]:
+def numbers(metrics: Json, decoded: Json) -> tuple[Block, ...]:
     """Every metric overall and per slice, with intervals and changes."""
     slices = metrics.get("slices") or ()
     names = measures.names(slices)
@@ -96,7 +106,19 @@ def numbers(metrics: Json) -> tuple[Block, ...]:
     heads = ["", *map(measures.label, names), *measures.COUNTS.values()]
     found = table(heads, _rows(slices, names), look="metrics")
     title = f"All metrics of {len(slices):,} slices" if len(slices) > 1 else "All metrics"
-    return (Fold(title, found + notes(metrics)),)
+    return (Fold(title, found + notes(metrics) + _of_decoded(decoded)),)
+
+
+def _of_decoded(decoded: Json) -> tuple[Block, ...]:
+    """On how many examples the scores of decoded text are, and what sacreBLEU wants beside them."""
+    if not decoded.get("examples"):
+        return soft(f"Nothing was decoded: {decoded['problem']}." if decoded.get("problem") else "")
+    text = f"BLEU, chrF and exact match are of {_examples(decoded)} (eval.decode_examples)."
+    signatures = [
+        f"{measures.label(name)} {signature}"
+        for name, signature in (decoded.get("signatures") or {}).items()
+    ]
+    return soft(f"{text} sacreBLEU: {'; '.join(signatures)}." if signatures else text)
 
 
 def notes(metrics: Json) -> tuple[Block, ...]:
@@ -110,7 +132,7 @@ def notes(metrics: Json) -> tuple[Block, ...]:
         found.append("Δ: change from the last blessed model on the same examples.")
         found.append("It is called better or worse where its paired interval excludes 0.")
     if not all(item.get("gated", True) for item in slices):
-        found.append("Grey slices have too few tokens to be judged.")
+        found.append("Grey slices have too few tokens or examples to be judged.")
     return (Text(" ".join(found), "soft"),) if found else ()
 
 

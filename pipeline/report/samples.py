@@ -8,7 +8,7 @@ import bisect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.report.blocks import Block, Cell, Drawn, Heading, Note, Row, Text, row, table
+from pipeline.report.blocks import Block, Cell, Drawn, Fold, Heading, Note, Row, Text, row, table
 from pipeline.report.elements import Html, element, join
 from pipeline.report.formats import count, is_finite, number
 
@@ -16,27 +16,43 @@ Json = Mapping[str, Any]
 
 _STEPS = (0.1, 0.5, 1.0, 2.0)  # nats: p > 0.90, 0.61, 0.37, 0.14
 _NUMBERED = 3  # shades from this one on carry a number
-_MOST_SAMPLES = 12
+_UNFOLDED = 12  # samples, examples and tokens; those after them are folded away
 _MOST_TOKENS = 200
-_MOST_WORST = 12
 _MOST_LETTERS = 240
 
 
-def samples(found: Json) -> tuple[Block, ...]:
-    """Of samples.json: source, target with shades, what the model makes of the source."""
+_Names = tuple[str, str, str]
+_OF_TEXT: _Names = ("source", "target", "generated")
+_OF_TAGS: _Names = ("tokens", "tags", "predicted")
+
+
+def samples(found: Json, *, tags: bool = False) -> tuple[Block, ...]:
+    """Of samples.json: source, target with shades, what the model makes of the source.
+
+    Args:
+      found: samples.json.
+      tags: whether the targets are tags, one for each token of the source.
+    """
+    names = _OF_TAGS if tags else _OF_TEXT
     given = [each for each in found.get("samples") or () if each.get("tokens")]
     if not given:
         return ()
-    shown = given[:_MOST_SAMPLES]
     legend = [
         element("span", _step(shade), class_=f"t s{shade}") for shade in range(len(_STEPS) + 1)
     ]
     said = element("p", "loss of a token, nats: ", _spaced(legend), class_="soft")
-    rows = [row([_key(each), *_plain(each)]) for each in shown]
-    heads = ["example", "source", "target (loss from 1 nat on)", "generated", "loss per token"]
-    plain = table(heads, rows, text_columns=4)
-    html = join(said, element("div", map(_sample, shown), class_="samples"))
-    return (Drawn(html, plain),)
+    first = _drawn(given[:_UNFOLDED], names)
+    shown = (Drawn(join(said, first.html), first.plain),)
+    rest = given[_UNFOLDED:]
+    return shown + ((Fold(f"{len(rest):,} more samples", (_drawn(rest, names),)),) if rest else ())
+
+
+def _drawn(given: Sequence[Json], names: _Names) -> Drawn:
+    rows = [row([_key(each), *_plain(each)]) for each in given]
+    source, target, generated = names
+    heads = ["example", source, f"{target} (loss from 1 nat on)", generated, "loss per token"]
+    html = element("div", [_sample(each, names) for each in given], class_="samples")
+    return Drawn(html, table(heads, rows, text_columns=4))
 
 
 def _step(shade: int) -> str:
@@ -45,19 +61,21 @@ def _step(shade: int) -> str:
     return f"< {_STEPS[shade]:g}"
 
 
-def _sample(each: Json) -> Html:
+def _sample(each: Json, names: _Names) -> Html:
+    source, target, generated = names
     losses = [*(each.get("losses") or ())]
     lines = [element("p", element("code", _key(each)), _told(each), class_="soft")]
     if each.get("source"):
-        lines.append(_line("source", _cut(str(each["source"]))))
+        lines.append(_line(source, _cut(str(each["source"]))))
     weights = [*(each.get("weights") or ())]
     tokens = [
         _token(str(token), _at(losses, index), _at(weights, index))
         for index, token in enumerate(each["tokens"][:_MOST_TOKENS])
     ]
-    lines.append(_line("target", join(_spaced(tokens), _more(each))))
+    lines.append(_line(target, join(_spaced(tokens), _more(each))))
     if each.get("generated") is not None:
-        lines.append(_line("generated", _generated(each)))
+        lines += [_line("given", _cut(str(each["prompt"])))] if each.get("prompt") else []
+        lines.append(_line(generated, _generated(each)))
     return element("div", lines, class_="sample")
 
 
@@ -92,6 +110,8 @@ def _plain(each: Json) -> list[str]:
     ]
     text = " ".join(words) + _more(each)
     generated = "" if each.get("generated") is None else _generated(each)
+    if generated and each.get("prompt"):
+        generated = f"given {_cut(str(each['prompt']))}: {generated}"
     return [_cut(str(each.get("source") or "")), text, generated, _mean(each)]
 
 
@@ -143,8 +163,8 @@ def worst(found: Json) -> tuple[Block, ...]:
     parts: list[Block] = []
     if examples:
         heads = ["example", "loss per token", "loss", "tokens"]
-        rows = [_example(each) for each in examples[:_MOST_WORST]]
-        parts += [Heading("Examples"), *table(heads, rows, look="worst")]
+        rows = [_example(each) for each in examples]
+        parts += [Heading("Examples"), *_ranked("examples", heads, rows, look="worst")]
     if tokens:
         heads = ["token", "loss per token", "loss", "weight", "times"]
         rows = [
@@ -155,13 +175,22 @@ def worst(found: Json) -> tuple[Block, ...]:
                     count(each.get("count")),
                 ]
             )
-            for each in tokens[:_MOST_WORST]
+            for each in tokens
         ]
-        parts += [Heading("Tokens"), *table(heads, rows)]
+        parts += [Heading("Tokens"), *_ranked("tokens", heads, rows)]
         parts.append(
             Text("Loss: Σ w·ℓ in nats; the tokens on which the most of it is lost.", "soft")
         )
     return tuple(parts)
+
+
+def _ranked(
+    what: str, heads: Sequence[str], rows: Sequence[Row], look: str = ""
+) -> tuple[Block, ...]:
+    """The first of them, and the others folded away."""
+    first, rest = rows[:_UNFOLDED], rows[_UNFOLDED:]
+    more = Fold(f"{len(rest):,} more {what}", table(heads, rest, look=look))
+    return table(heads, first, look=look) + ((more,) if rest else ())
 
 
 def _example(each: Json) -> Row:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.report import charts, measures
 from pipeline.report.axis import Axis, around
-from pipeline.report.blocks import Block, Cell, Drawn, Note, Row, Text, row, table
+from pipeline.report.blocks import Block, Cell, Drawn, Note, Row, Text, row, soft, table
 from pipeline.report.elements import Html, element
 from pipeline.report.formats import NOTHING, count, is_finite
 from pipeline.report.metrics import by_column, column_title
@@ -167,7 +167,10 @@ def _legend(taken: _Columns, shown: _Shown) -> tuple[Block, ...]:
     else:
         said = "Dots: the candidate; bars: its interval. The line is the value over all examples."
     if not all(item.get("gated", True) for item in items):
-        said += " Grey slices have too few tokens to be judged; ‹ and › go on beyond the axis."
+        said += (
+            " Grey slices have too few tokens or examples to be judged; their ‹ and › go on beyond"
+        )
+        said += " the axis."
     return (Text(said, "soft"),)
 
 
@@ -182,18 +185,26 @@ def positions(metrics: Json) -> tuple[Block, ...]:
         return ()
     models = {"candidate": "main", "baseline": "other"}
     lines = [_line(items, model, look) for model, look in models.items()]
-    names = [measures.slice_name(item) for item in items]
+    names = [measures.slice_name(item).text for item in items]
     drawing = charts.line_chart(
         lines,
         name="Loss by position in the sequence",
         unit="masked loss, nats per token",
         across="position in the target",
         categories=names,
+        bars="bars: intervals of this model" if any(line.ranges for line in lines) else "",
     )
     both = any(line.points for line in lines[1:])
-    heads = ["position", "loss per token", *(["baseline"] if both else []), "tokens"]
+    heads = [
+        "position",
+        "loss per token",
+        *([measures.MODELS["baseline"]] if both else []),
+        "tokens",
+    ]
     rows = [_numbers(item, both) for item in items]
-    return (Drawn(element("div", drawing), table(heads, rows)),)
+    small = [n for n, item in zip(names, items, strict=True) if not item.get("gated", True)]
+    said = f"Too small, so not judged: positions {', '.join(small)}." if small else ""
+    return (Drawn(element("div", drawing), table(heads, rows)), *soft(said))
 
 
 def _line(items: Sequence[Json], model: str, look: str) -> charts.Line:
@@ -204,7 +215,9 @@ def _line(items: Sequence[Json], model: str, look: str) -> charts.Line:
             points.append((float(index), value))
             if found := measures.bounds(item, measures.LOSS, model):
                 ranges.append((float(index), max(0.0, found[0]), found[1]))
-    return charts.Line(model, look, tuple(points), tuple(ranges) if look == "main" else ())
+    return charts.Line(
+        measures.MODELS[model], look, tuple(points), tuple(ranges) if look == "main" else ()
+    )
 
 
 def _numbers(item: Json, both: bool) -> Row:

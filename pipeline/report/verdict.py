@@ -14,6 +14,13 @@ Json = Mapping[str, Any]
 
 _MOST_REASONS = 12
 _MOST_FINDINGS = 60
+_KINDS = {
+    "finite": "is finite",
+    "max": "at most",
+    "min": "at least",
+    "max_increase": "change, at most",
+    "max_decrease": "change, at least",
+}
 _CHANGES = ("max_increase", "max_decrease", "margin")
 
 
@@ -78,7 +85,7 @@ def checks(verdict: Json) -> tuple[Block, ...]:
         )
         for each in ordered[:_MOST_FINDINGS]
     ]
-    heads = ["slice", "check", "verdict", "value", "interval", "bound"]
+    heads = ["slice", "check", "verdict", "value", "interval", "limit"]
     failed = sum(not each.get("passed") for each in findings)
     title = f"{len(findings):,} checks, {failed:,} failed"
     left = len(findings) - len(rows)
@@ -91,8 +98,8 @@ def _plain_name(name: object) -> str:
 
 
 def _what(finding: Json) -> str:
-    kind = _plain_name(finding.get("kind", ""))
-    return f"{label(str(finding.get('metric', '')))} {kind}".strip()
+    kind = str(finding.get("kind", ""))
+    return f"{label(str(finding.get('metric', '')))} {_KINDS.get(kind, _plain_name(kind))}".strip()
 
 
 def _numbers(finding: Json) -> tuple[str, str, str]:

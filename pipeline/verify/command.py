@@ -3,7 +3,6 @@
 import contextlib
 import datetime
 import functools
-import hashlib
 import os
 import platform
 import time
@@ -11,7 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from components import folders
 from components.errors import InputError
+from pipeline import paths
 from pipeline.config import Config
 from pipeline.terminal import Terminal, output_to
 from pipeline.verify import subject
@@ -54,7 +55,9 @@ def verify(config: Config, options: Options) -> int:
     found = subject.find(config, run=options.run, model=options.model)
     with output_to(os.path.join(found.run.run, _LOG)) as terminal:
         name = config.pipeline.name
-        terminal.line(f"tokenline verify: {name}, run {found.run.run_id}, {_here(found.model)}")
+        terminal.line(
+            f"tokenline verify: {name}, run {found.run.run_id}, {paths.shown(found.model)}"
+        )
         certificate = certify(found, options, terminal.status, started)
         _finish(certificate, written, terminal)
     return DONE if certificate.passed else FAILED
@@ -139,7 +142,7 @@ def _facts(case: "Case", options: Options) -> dict[str, Any]:
         "task": found.record["task"],
         "run": found.run.run_id,
         "model": found.shown_model,
-        "model_sha256": _folder_hash(found.model),
+        "model_sha256": folders.digest(found.model),
         "vocabulary_sha256": case.model.facts["vocabulary_hash"],
         "sample_sha256": case.raw.digest,
         "seed": options.seed,
@@ -152,19 +155,6 @@ def _facts(case: "Case", options: Options) -> dict[str, Any]:
         "versions": {name: importlib.metadata.version(name) for name in packages}
         | {"python": platform.python_version()},
     }
-
-
-def _folder_hash(folder: str) -> str:
-    """SHA-256 over a folder's files: names relative to it, and contents."""
-    state = hashlib.sha256()
-    for place, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
-            path = os.path.join(place, name)
-            with open(path, "rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            state.update(f"{os.path.relpath(path, folder)}\n{digest}\n".encode())
-    return state.hexdigest()
 
 
 @contextlib.contextmanager
@@ -193,10 +183,5 @@ def _finish(certificate: Certificate, written: str, terminal: Terminal) -> None:
     )
     terminal.line(certificate.table())
     terminal.line(
-        f"{certificate.verdict}; {_here(written)}.json, {certificate.times['seconds']:.0f} s"
+        f"{certificate.verdict}; {paths.shown(written)}.json, {certificate.times['seconds']:.0f} s"
     )
-
-
-def _here(path: str) -> str:
-    relative = os.path.relpath(path)
-    return path if relative.startswith("..") else relative

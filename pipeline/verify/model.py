@@ -5,8 +5,6 @@ ModelSpec beside it: the network is built again and given those weights. Whether
 network is a check of its own ("one number").
 """
 
-import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,16 +12,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from components import saved_model
+from components import model_facts, saved_model
 from components import sequence_loss as loss
 from components.errors import InputError
 from components.trainer.models import ModelSpec, SequenceModel, build_model
 from components.trainer.request import LossOptions
 from components.trainer.training import Objective, contract_lengths
 from pipeline.verify.sample import Arrays
-from pipeline.verify.subject import FACTS
 from transform import features
-from transform.settings import Settings
 
 _BATCH = 64
 
@@ -52,9 +48,8 @@ class ExportedModel:
           InputError: it does not load, or does not carry what its network needs.
         """
         self.folder = folder
-        with open(os.path.join(folder, FACTS)) as file:
-            self.facts: dict[str, Any] = json.load(file)
-        self.settings = Settings.from_json(json.dumps(self.facts["settings"]))
+        self.facts = model_facts.read(folder)
+        self.settings = model_facts.settings(self.facts, folder)
         try:
             self._loaded = saved_model.load(folder)
         except (OSError, ValueError, tf.errors.OpError) as error:

@@ -167,13 +167,16 @@ def _command(case: Case, known: Known) -> Iterator[Check]:
     kept = [line for line in lines if line is not None]
     if len(kept) < len(lines):
         lost = len(lines) - len(kept)
-        yield not_exercised(4, f"oracle = {name}", f"{lost} rows are not text in UTF-8")
+        yield not_exercised(
+            4, f"oracle = {name}", f"{lost} rows cannot be written as JSON rows of text"
+        )
         return
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()) as out:
         file = os.path.join(folder, "rows.jsonl")
         with open(file, "w") as stream:
             stream.writelines(f"{line}\n" for line in kept)
-        use_model.score(case.model.folder, "", file)
+        with contextlib.redirect_stderr(io.StringIO()):  # what is cut here is no news
+            use_model.score(case.model.folder, "", file)
     rows = [json.loads(line) for line in out.getvalue().splitlines()]
     yield _same(case, known, name, _ratio({each: [r[each] for r in rows] for each in _SUMS}))
 
@@ -189,6 +192,8 @@ def _json_row(row: bytes, settings: dict[str, Any]) -> str | None:
                 continue
             texts = [each.decode("utf-8") for each in columns[side["column"]].bytes_list.value]
             is_list = side["tokenizer"] == TOKEN_LIST
+            if not texts or not all(each if is_list else each.strip() for each in texts):
+                return None  # a window of nothing but spaces, for one
             written[side["column"]] = texts if is_list else texts[0]
     except (UnicodeDecodeError, IndexError):
         return None
@@ -196,7 +201,8 @@ def _json_row(row: bytes, settings: dict[str, Any]) -> str | None:
     for column in filter(None, named):
         kind = columns[column].WhichOneof("kind") if column in columns else None
         if kind:
-            written[column] = list(getattr(columns[column], kind).value)
+            values = list(getattr(columns[column], kind).value)
+            written[column] = values if column == settings["token_weights"] else values[0]
     return json.dumps(written)
 
 

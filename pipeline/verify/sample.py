@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from components import records
 from components.errors import InputError
+from components.evaluator import identity
 from transform import features
 
 _BATCH = 512
@@ -28,7 +29,7 @@ class RawRows:
     @property
     def digest(self) -> str:
         """Hash of which rows these are."""
-        return hashlib.sha256(b"".join(map(_digest, self.rows))).hexdigest()
+        return hashlib.sha256(b"".join(map(identity.digest, self.rows))).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -100,14 +101,13 @@ def write(rows: Sequence[bytes], path: str) -> str:
     return path
 
 
-def _digest(row: bytes) -> bytes:
-    return hashlib.blake2b(row, digest_size=16).digest()
-
-
 def _keys(arrays: Arrays) -> list[bytes]:
     """One hash for each row, over all its values in the order of the features' names."""
     columns = [np.ascontiguousarray(arrays[name]) for name in sorted(arrays)]
-    return [_digest(b"".join(c[row].tobytes() for c in columns)) for row in range(len(columns[0]))]
+    return [
+        identity.digest(b"".join(c[row].tobytes() for c in columns))
+        for row in range(len(columns[0]))
+    ]
 
 
 def _batches(files: Sequence[str]) -> Iterator[list[bytes]]:

@@ -1,18 +1,17 @@
 """What is to be certified: a finished run's folders, and a model. No TensorFlow."""
 
-import filecmp
 import json
 import os
 from dataclasses import dataclass
 from typing import Any
 
+from components import folders, model_facts
 from components.errors import InputError
-from pipeline import paths
+from pipeline import paths, served
 from pipeline.config import Config
 
 _SPLIT = "Split-eval"
 _MODEL = "Format-Serving"
-FACTS = os.path.join("assets.extra", "tokenline.json")
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def find(config: Config, *, run: str | None, model: str | None) -> Subject:
         root=os.path.abspath(config.pipeline.root),
         record=record,
         model=os.path.abspath(model or own),
-        own_model=not model or _same_model(model, own),
+        own_model=not model or folders.same_export(model, own),
         raw=_files(chosen, _output(record, "ExampleGen", "examples"), _SPLIT),
         materialised=_files(chosen, _output(record, "Transform", "transformed_examples"), _SPLIT),
         vocabulary=_output(record, "VocabularyGen", "vocabulary"),
@@ -82,8 +81,8 @@ def choose_run(config: Config, *, run: str | None, model: str | None) -> paths.R
     if run and run not in runs:
         raise InputError(f"--run: got {run!r}, expected one of {', '.join(runs[-5:])}")
     folder = paths.pipeline_folder(config)
-    if model and not os.path.exists(os.path.join(model, FACTS)):
-        raise InputError(f"--model: {model} holds no {FACTS}, expected a model of tokenline")
+    if model:
+        served.facts_of(model)
     return paths.RunPaths(folder, run or _run_of(folder, runs, model))
 
 
@@ -91,21 +90,16 @@ def _run_of(folder: str, runs: list[str], model: str | None) -> str:
     if not model:
         return runs[-1]
     records = {run: _record(paths.RunPaths(folder, run)) for run in reversed(runs)}
-    wanted = _read(os.path.join(model, FACTS)).get("vocabulary_hash")
-    trained = [run for run, record in records.items() if _same_model(model, _own_model(record))]
+    wanted = served.facts_of(model).get("vocabulary_hash")
+    trained = [
+        run for run, record in records.items() if folders.same_export(model, _own_model(record))
+    ]
     alike = [run for run, record in records.items() if _vocabulary_hash(record) == wanted]
     return [*trained, *alike, runs[-1]][0]
 
 
 def _own_model(record: dict[str, Any]) -> str:
     return os.path.join(_output(record, "SequenceTrainer", "model"), _MODEL)
-
-
-def _same_model(one: str, other: str) -> bool:
-    """Whether one SavedModel is the other or a copy: each export has a fingerprint of its own."""
-    ours, theirs = (os.path.join(folder, "fingerprint.pb") for folder in (one, other))
-    both = os.path.exists(ours) and os.path.exists(theirs)
-    return both and filecmp.cmp(ours, theirs, shallow=False)
 
 
 def _vocabulary_hash(record: dict[str, Any]) -> Any:
@@ -147,7 +141,7 @@ def _files(run: paths.RunPaths, folder: str, split: str) -> tuple[str, ...]:
 def _check_there(run: paths.RunPaths, subject: Subject) -> None:
     needed = [
         os.path.join(subject.model, "saved_model.pb"),
-        os.path.join(subject.model, FACTS),
+        os.path.join(subject.model, model_facts.FILE),
         os.path.join(subject.vocabulary, "vocabulary.json"),
     ]
     for path in needed:

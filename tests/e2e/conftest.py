@@ -12,7 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pytest
+from retrain_project import CONFIG, Project
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 _LISTENING = "0A"
@@ -104,3 +106,27 @@ def _is_loopback(address: str) -> bool:
 def listening_off_loopback() -> Callable[[int], set[str]]:
     """The look that `tokenline` takes at a process, for a test that it sees something."""
     return _listening_off_loopback
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory) -> Project:
+    """Span 1 trained and pushed."""
+    top = tmp_path_factory.mktemp("retrain")
+    found = Project(top / "project", top / "kept")
+    found.folder.mkdir()
+    (found.folder / "pipeline_config.yaml").write_text(CONFIG)
+    found.span(1)
+    done = found.retrain()
+    assert done.returncode == 0, done.stdout + done.stderr
+    found.keep()
+    return found
+
+
+@pytest.fixture(scope="session")
+def undisturbed(project) -> tuple[str, dict[str, np.ndarray]]:
+    """The vocabulary and the weights that come of span 2 if nothing happens meanwhile."""
+    project.restore()
+    project.span(2)
+    done = project.retrain()
+    assert done.returncode == 0, done.stdout + done.stderr
+    return project.made()

@@ -46,6 +46,7 @@ eval:
     - {metric: masked_token_loss, max_increase: 0.0}
 """
 BEFORE_EVALUATION = [
+    "SpanWindow",
     "ExampleGen",
     "StatisticsGen",
     "SchemaGen",
@@ -98,7 +99,7 @@ def model_of(run):
 def test_first_run_executes_every_component_and_pushes_a_blessed_model(line) -> None:
     assert line.first.code == 0, line.first.out + line.first.err
     states = line.first.states()
-    assert [states[name] for name in BEFORE_EVALUATION] == ["done"] * 7
+    assert [states[name] for name in BEFORE_EVALUATION] == ["done"] * len(BEFORE_EVALUATION)
     after = ("SequenceEvaluator", "ServingCheck", "Pusher")
     assert [states[name] for name in after] == ["done"] * 3
     assert line.first.record["verdict"]["blessed"]
@@ -118,7 +119,7 @@ def test_terminal_shows_components_the_table_and_where_things_are(line) -> None:
 def test_unchanged_rerun_is_cached_up_to_the_trainer_and_pushes_nothing_new(line) -> None:
     assert line.again.code == 0, line.again.out
     states = line.again.states()
-    assert [states[name] for name in BEFORE_EVALUATION] == ["cached"] * 7
+    assert [states[name] for name in BEFORE_EVALUATION] == ["cached"] * len(BEFORE_EVALUATION)
     assert line.again.record["pushed"] == line.first.record["pushed"]
     baseline = overall(line.again, "baseline")
     assert baseline["masked_token_loss"] == overall(line.first)["masked_token_loss"]
@@ -145,7 +146,7 @@ def test_new_span_starts_from_the_last_blessed_model_and_says_so(line) -> None:
 
 def test_a_warm_started_run_is_cached_when_it_is_repeated(line) -> None:
     states = line.new_span_again.states()
-    assert [states[name] for name in BEFORE_EVALUATION] == ["cached"] * 7
+    assert [states[name] for name in BEFORE_EVALUATION] == ["cached"] * len(BEFORE_EVALUATION)
     assert line.new_span_again.record["pushed"] == line.new_span.record["pushed"]
 
 

@@ -41,6 +41,16 @@ def test_bad_input_is_one_line_and_exit_2(folder, capsys, arguments: list[str], 
     assert error.count("\n") == 1
 
 
+def test_a_folder_that_cannot_be_pushed_to_is_named_with_its_key(folder, capsys) -> None:
+    (folder / "rows" / "a.jsonl").write_text('{"text": "a b"}\n' * 9)
+    with open(folder / "pipeline_config.yaml", "a") as config:
+        config.write("serving: {push_to: rows/a.jsonl}\n")
+    assert main(["run"]) == 2
+    assert capsys.readouterr().err == (
+        "tokenline: serving.push_to: rows/a.jsonl: File exists, expected a folder to write into\n"
+    )
+
+
 def test_no_command_and_unknown_command_show_usage(capsys) -> None:
     for arguments in ([], ["trian"]):
         with pytest.raises(SystemExit) as stopped:
@@ -58,7 +68,7 @@ def test_two_runs_of_one_pipeline_at_once_are_refused(folder, capsys) -> None:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert main(["run"]) == 2
     assert "another run of this pipeline is in progress" in capsys.readouterr().err
-    assert not list((folder / "runs" / "small" / "runs").iterdir())
+    assert not (folder / "runs" / "small" / "runs").exists()
 
 
 @pytest.mark.parametrize("output", ["scores.txt", "nowhere/scores.jsonl", "scores.jsonl"])

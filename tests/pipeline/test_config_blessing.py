@@ -70,6 +70,27 @@ def test_the_way_out_leaves_the_rest_as_it_is(load) -> None:
             "eval.thresholds[0].judge: got interval, expected point: token_count is exact",
         ),
         (
+            "thresholds: [{metric: perplexity, max: 3}, {metric: perplexity, min: 4}]",
+            "eval.thresholds[1].min: got 4, expected at most eval.thresholds[0].max = 3, as "
+            "perplexity has to keep to both",
+        ),
+        (
+            "thresholds: [{metric: perplexity, min: 4, slice: '*'}, {metric: perplexity, max: 3}]",
+            "eval.thresholds[0].min: got 4, expected at most eval.thresholds[1].max = 3",
+        ),
+        (
+            "thresholds: [{metric: perplexity, max: 0.5}]",
+            "eval.thresholds[0].max: got 0.5, expected at least 1, as perplexity is never less",
+        ),
+        (
+            "thresholds: [{metric: bits_per_byte, max: -1}]",
+            "eval.thresholds[0].max: got -1, expected at least 0, as bits_per_byte is never less",
+        ),
+        (
+            "thresholds: [{metric: perplexity, max: 5}, {metric: perplexity, max: 4}]",
+            "eval.thresholds[1].max: perplexity is bounded by eval.thresholds[0].max already",
+        ),
+        (
             "thresholds: [{metric: perplexity, max: 5, judge: both}]",
             "eval.thresholds[0].judge: got 'both', expected",
         ),
@@ -80,6 +101,56 @@ def test_contradictions(load, text: str, message: str) -> None:
         load(f"eval: {{{text}}}")
     assert message in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "thresholds: [{metric: perplexity, min: 4}, {metric: perplexity, max: 4}]",
+        "thresholds: [{metric: perplexity, max: 5}, {metric: perplexity, max: 6, slice: '*'}]",
+        "thresholds: [{metric: perplexity, max: 5}, {metric: perplexity, max: 5, judge: interval}]",
+        "thresholds: [{metric: bits_per_byte, max: 5}]",
+        "worst_min_tokens: 100",
+    ],
+)
+def test_what_does_not_clash_is_taken(load, text) -> None:
+    assert load(f"eval: {{{text}}}")
+
+
+@pytest.mark.parametrize(
+    ("transform", "cause"),
+    [
+        ("weights: [mask, inverse_frequency]", "weights"),
+        ("class_weights: {a: 2}", "class_weights"),
+        ("class_weights: {a: 0}", ""),
+        ("regions: {a: 0.5}", "regions"),
+        ("regions: {a: 1}", ""),
+        ("regions: {a: 1}, region_before: 0.5", "region_before"),
+    ],
+)
+def test_bits_need_weights_that_are_all_1(load, transform, cause) -> None:
+    text = (
+        f"transform: {{{transform}}}\neval: {{thresholds: [{{metric: bits_per_byte, max: 5}}]}}\n"
+    )
+    if not cause:
+        assert load(text).thresholds
+        return
+    with pytest.raises(InputError) as caught:
+        load(text)
+    assert str(caught.value).endswith(
+        f"eval.thresholds[0].metric: got bits_per_byte with transform.{cause}, expected another: it "
+        "needs weights that are all 1"
+    )
+
+
+def test_sizes_beyond_what_there_can_be(load) -> None:
+    with pytest.raises(InputError) as caught:
+        load("batch: {bucket_multiple: 101}\neval: {worst_min_tokens: 101}\n")
+    multiple, ranked = str(caught.value).splitlines()
+    assert (
+        "batch.bucket_multiple: got 101, expected at most data.max_target_length = 100" in multiple
+    )
+    assert "eval.worst_min_tokens: got 101, expected at most data.max_target_length = 100" in ranked
 
 
 @pytest.mark.parametrize(

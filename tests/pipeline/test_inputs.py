@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from components.errors import InputError
+from components.errors import InputChanged, InputError
+from components.example_gen import files
 from components.example_gen.request import parse_request
 from pipeline import inputs
 from pipeline.config import load_config
@@ -107,3 +108,35 @@ def test_another_file_of_pieces_makes_another_parameter(
     assert path == str(tmp_path / "pieces.txt")
     (tmp_path / "pieces.txt").write_text("[UNK]\nb\n")
     assert sequences(text) != found
+
+
+def test_what_is_read_is_what_the_run_was_started_for(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for span in (1, 2, 3):
+        (tmp_path / f"span-{span}").mkdir()
+        (tmp_path / f"span-{span}/a.jsonl").write_text('{"text": "a"}\n')
+    (tmp_path / "c.yaml").write_text("pipeline: {name: p}\ntask: lm\ndata: {path: 'span-{SPAN}'}\n")
+    config = load_config("c.yaml")
+    plain = inputs.resolve(config)
+    assert (plain.spans, plain.new) == ((3,), ())
+    listed = files.input_files("span-{SPAN}", [1, 3], "jsonl").files
+    digest, contents = files.fingerprints(listed)
+    found = inputs.resolve(config, spans=contents, new=[3])
+    assert (found.spans, found.new) == ((1, 3), (3,))
+    where = str(tmp_path / "span-{SPAN}")
+    assert found.what_is_read == {"input_base": where, "spans": "[1, 3]", "fingerprint": digest}
+    assert "spans" not in found.how_it_is_read
+    assert found.how_it_is_read["format"] == "jsonl"
+    (tmp_path / "span-3/a.jsonl").write_text("no row\n")  # which is not what is said
+    with pytest.raises(
+        InputChanged, match=r"^span-\{SPAN\}: span 3 is another one by now; run again$"
+    ):
+        inputs.resolve(config, spans=contents)
+    with pytest.raises(InputError, match="got invalid JSON"):
+        inputs.resolve(config, spans=dict.fromkeys(contents, ""))
+    with pytest.raises(
+        InputChanged, match=r"^span-\{SPAN\}: span 4 is not there any more; run again$"
+    ):
+        inputs.resolve(config, spans={4: ""})

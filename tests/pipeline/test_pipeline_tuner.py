@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from components.code_hash import code_hash
 from components.errors import InputError
 from pipeline import inputs, paths
 from pipeline.config import load_config
@@ -73,8 +72,6 @@ def test_what_the_space_says_reaches_the_tuner_alone(made) -> None:
     for name in ("settings", "model", "loss", "batch", "train"):
         key = name if name == "settings" else f"{name}_options"
         assert tuner[key] == trainer[key], key
-    packages = ("transform", "components.sequence_loss", "components.trainer", "components.tuner")
-    assert tuner["code_hash"] == code_hash(*packages)
 
 
 def test_off_means_that_nothing_changes(made) -> None:

@@ -1,15 +1,17 @@
 """`tokenline rollback`: what is said, and that no run is compared with a withdrawn model."""
 
+import dataclasses
 import fcntl
+import io
 import pathlib
 
 import pytest
-from ml_metadata import metadata_store
-from ml_metadata.proto import metadata_store_pb2 as proto
+from store_book import Book
 
-from pipeline import paths, rollback_command, store
+from pipeline import paths, rollback_command, run, store
 from pipeline.__main__ import main
 from pipeline.config import load_config
+from pipeline.terminal import Terminal
 
 CONFIG = """
 pipeline: {name: p, root: runs}
@@ -39,31 +41,21 @@ def two_versions(config, tmp_path):
     """Models A and B, both blessed (B twice) and pushed as versions 1 and 2."""
     runs = tmp_path / "runs/p"
     runs.mkdir(parents=True)
-    connection = proto.ConnectionConfig()
-    connection.sqlite.filename_uri = str(runs / "metadata.db")
-    connection.sqlite.connection_mode = proto.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
-    database = metadata_store.MetadataStore(connection)
-    types = {
-        name: database.put_artifact_type(proto.ArtifactType(name=name))
-        for name in ("Model", "ModelBlessing")
-    }
+    book = Book(runs)
     ids = {}
     for version, name in enumerate("AB", start=1):
         write_model(runs / f"artifacts/{name}/Format-Serving", name)
         write_model(runs / f"serving/{version}", name)
-        model = proto.Artifact(type_id=types["Model"], uri=str(runs / f"artifacts/{name}"))
-        (ids[name],) = database.put_artifacts([model])
-    for name, blessed in (("A", 1), ("A", 0), ("B", 1), ("B", 1)):
-        blessing = proto.Artifact(type_id=types["ModelBlessing"], uri=f"blessing of {name}")
-        blessing.custom_properties["blessed"].int_value = blessed
-        blessing.custom_properties["current_model_id"].int_value = ids[name]
-        database.put_artifacts([blessing])
-    return str(runs / "metadata.db")
+        ids[name] = book.artifact("Model", f"artifacts/{name}")
+    for name, given in (("A", 1), ("A", 0), ("B", 1), ("B", 1)):
+        place = f"blessing of {name}"
+        book.artifact("ModelBlessing", place, blessed=given, current_model_id=ids[name])
+    return book
 
 
-def blessed(database):
+def blessed(book):
     """(model, blessed) of each blessing, in the order in which they were given."""
-    found = store._open(database).get_artifacts_by_type("ModelBlessing")
+    found = book.rows.get_artifacts_by_type("ModelBlessing")
     found.sort(key=lambda each: each.id)
     return [(each.uri[-1], each.custom_properties["blessed"].int_value) for each in found]
 
@@ -77,6 +69,7 @@ def test_back_and_forth(two_versions, tmp_path, capsys):
         "what is withdrawn is not pushed again, and no run is compared with it or starts from it\n"
     )
     assert blessed(two_versions) == [("A", 1), ("A", 0), ("B", 0), ("B", 0)]
+    assert store.set_aside(two_versions.store) == 0  # withdrawn by a person, not for a check
     assert main(["rollback", "--list"]) == 0
     assert capsys.readouterr().out == ("runs/p/serving\n       2  withdrawn\n       1  served\n")
     assert main(["rollback", "--to", "2"]) == 0
@@ -91,11 +84,10 @@ def test_back_and_forth(two_versions, tmp_path, capsys):
 
 def test_a_blessing_that_a_run_gives_again_does_not_last(two_versions, config):
     main(["rollback"])
-    database = store._open(two_versions)
-    again = database.get_artifacts_by_type("ModelBlessing")[-1]
+    again = two_versions.rows.get_artifacts_by_type("ModelBlessing")[-1]
     again.custom_properties["blessed"].int_value = 1
-    database.put_artifacts([again])
-    rollback_command.agree(two_versions, config.serving.push_to)
+    two_versions.rows.put_artifacts([again])
+    rollback_command.agree(two_versions.store, config.serving.push_to)
     assert blessed(two_versions) == [("A", 1), ("A", 0), ("B", 0), ("B", 0)]
 
 
@@ -110,33 +102,49 @@ def test_a_blessing_that_a_run_gives_again_does_not_last(two_versions, config):
 def test_a_model_whose_last_check_failed_is_no_baseline_until_it_passes_or_is_served(
     two_versions, config, index, while_failed
 ):
-    database = store._open(two_versions)
-    kind = database.put_artifact_type(proto.ArtifactType(name="InfraBlessing"))
-    models = sorted(database.get_artifacts_by_type("Model"), key=lambda each: each.id)
-    seen = []
+    models = two_versions.rows.get_artifacts_by_type("Model")
+    model = sorted(each.id for each in models)[index]
+    seen, aside = [], []
     for passed in (1, 0, 1):
-        check = proto.Artifact(type_id=kind, uri="check")
-        check.custom_properties["blessed"].int_value = passed
-        check.custom_properties["current_model_id"].int_value = models[index].id
-        database.put_artifacts([check])
-        rollback_command.agree(two_versions, config.serving.push_to)
+        two_versions.artifact("InfraBlessing", "check", blessed=passed, current_model_id=model)
+        rollback_command.agree(two_versions.store, config.serving.push_to)
         seen.append(blessed(two_versions))
+        aside.append(store.set_aside(two_versions.store))
+    assert aside == [0, 1 - index, 0]
     assert seen[0] == seen[2] == [("A", 1), ("A", 0), ("B", 1), ("B", 1)]
     assert seen[1] == while_failed
 
 
-def test_pushed_versions_that_are_gone_are_counted(two_versions, tmp_path):
-    assert store.lost_pushes(two_versions) == 0
-    database = store._open(two_versions)
-    kind = database.put_artifact_type(proto.ArtifactType(name="PushedModel"))
-    for number, pushed in ((1, 1), (7, 1), (8, 0)):  # of which only 1 is there
-        made = proto.Artifact(type_id=kind, uri="pushed")
-        made.custom_properties["pushed"].int_value = pushed
-        folder = str(tmp_path / f"runs/p/serving/{number}")
-        made.custom_properties["pushed_destination"].string_value = folder
-        database.put_artifacts([made])
-    assert store.lost_pushes(two_versions) == 1
-    assert store.lost_pushes("no/metadata.db") == 0
+@pytest.mark.parametrize(
+    ("failed", "enabled", "said"),
+    [
+        (0, False, []),
+        (1, True, []),  # the check said so itself
+        (
+            1,
+            False,
+            [
+                "  1 earlier model failed its serving check; turning the check off does not make it a "
+                "baseline again (docs/serving.md)"
+            ],
+        ),
+        (
+            2,
+            False,
+            [
+                "  2 earlier models failed their serving check; turning the check off does not make "
+                "them baselines again (docs/serving.md)"
+            ],
+        ),
+    ],
+)
+def test_a_check_that_is_off_does_not_forget_in_silence(config, monkeypatch, failed, enabled, said):
+    monkeypatch.setattr(store, "set_aside", lambda database: failed)
+    check = dataclasses.replace(config.serving.check, enabled=enabled)
+    changed = dataclasses.replace(config, serving=dataclasses.replace(config.serving, check=check))
+    stream = io.StringIO()
+    run._tell_set_aside(changed, Terminal(stream))
+    assert stream.getvalue().splitlines() == said
 
 
 def test_a_model_that_is_served_under_another_number_stays_blessed(two_versions, tmp_path):
@@ -167,17 +175,3 @@ def test_nothing_moves_while_a_run_is_in_progress(two_versions, config, capsys):
         assert main(["rollback"]) == 2
     assert "a run of this pipeline is in progress" in capsys.readouterr().err
     assert (folder / "serving/2").is_dir()
-
-
-def test_folders_are_one_model_if_every_byte_is_the_same(tmp_path):
-    for name in ("one", "other", "changed", "more"):
-        write_model(tmp_path / name, "A")
-    (tmp_path / "changed/variables/data").write_text("B")
-    (tmp_path / "more/extra").write_text("")
-    one = str(tmp_path / "one")
-    found = [
-        rollback_command.same_model(one, str(tmp_path / name))
-        for name in ("one", "other", "changed", "more", "absent")
-    ]
-    assert found == [True, True, False, False, False]
-    assert not rollback_command.same_model(str(tmp_path / "absent"), str(tmp_path / "gone"))

@@ -117,7 +117,7 @@ def test_columns_line_up_whatever_the_slices_are_called():
     ]
     _, head, *rows = closing_table(_record(metrics={"slices": slices}))[:4]
     assert len({len(line) for line in (head, *rows)}) == 1
-    assert rows[1].startswith("  worst: a rather long name: 12  ")
+    assert rows[1].startswith("  worst of 1: a rather long name: 12  ")
 
 
 def _slice(name, loss, **more):
@@ -128,22 +128,52 @@ def _slice(name, loss, **more):
     ("others", "worst", "told"),
     [
         ([], None, None),
-        ([_slice("a", 0.2)], "a", None),
-        ([_slice("a", 0.2), _slice("b", 0.4), _slice("c", 0.3)], "b", 3),
+        ([_slice("a", 0.2)], "of 1: a", None),
+        (
+            [_slice("a", 0.2), _slice("b", 0.4), _slice("c", 0.3)],
+            "of 3: b",
+            "3 slices in the report",
+        ),
         # Few tokens have extreme losses.
-        ([_slice("a", 0.2, gated=True), _slice("b", 0.4, gated=False)], "a", 2),
-        ([_slice("a", 0.2, gated=False), _slice("b", 0.4, gated=False)], "b", 2),
-        ([{"slice": "a", "candidate": {"token_count": 0.0}}, _slice("b", 0.1)], "b", 2),
+        (
+            [_slice("a", 0.2, gated=True), _slice("b", 0.4, gated=False)],
+            "of 1: a",
+            "2 slices in the report, 1 of them with enough tokens and examples to be judged",
+        ),
+        (
+            [_slice("a", 0.2, gated=False), _slice("b", 0.4, gated=False)],
+            "of 2: b",
+            "2 slices in the report, none of them with enough tokens and examples to be judged",
+        ),
+        (
+            [{"slice": "a", "candidate": {"token_count": 0.0}}, _slice("b", 0.1)],
+            "of 1: b",
+            "2 slices in the report",
+        ),
         ([{"slice": "a", "candidate": {"token_count": 0.0}}], None, None),
     ],
 )
 def test_of_many_slices_the_worst_is_shown(others, worst, told):
     slices = [_slice("overall", 0.1), *others]
     lines = closing_table(_record(metrics={"slices": slices}))
-    shown = [line.split()[1] for line in lines if line.startswith("  worst: ")]
+    shown = [" ".join(line.split()[1:4]) for line in lines if line.strip().startswith("worst of ")]
     assert shown == ([worst] if worst else [])
     counted = [line for line in lines if "slices in the report" in line]
-    assert counted == ([f"  … {told} slices in the report"] if told else [])
+    assert counted == ([f"  … {told}"] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("decoded", "said"),
+    [
+        ({"examples": 1000}, "  of 1,000 decoded examples: BLEU 31.20, exact match 12.50%"),
+        ({"examples": 1}, "  of 1 decoded example: BLEU 31.20, exact match 12.50%"),
+        (None, "  BLEU 31.20, exact match 12.50%"),  # recorded by an earlier version
+    ],
+)
+def test_scores_of_decoded_text_say_of_how_many_examples(decoded, said):
+    measured = MEASURED | {"bleu": 31.2, "exact_match": 0.125}
+    slices = [{"slice": "overall", "candidate": measured}]
+    assert said in closing_table(_record(metrics={"slices": slices}, decoded=decoded))
 
 
 def test_what_did_not_reach_the_loss_is_said():

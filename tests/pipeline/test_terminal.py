@@ -139,6 +139,15 @@ def test_a_result_stays_in_a_file_however_soon_it_comes(clock, progress_to):
     assert stream.getvalue() == "  Trainer: step 1\n  Trainer: 423 steps\n"
 
 
+def test_paths_below_the_current_folder_are_as_the_user_would_type_them(
+    clock, progress_to, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    stream = progress_to(tty=False)
+    progress.result(f"started from {tmp_path}/runs/model/8, not from /runs/model/8")
+    assert stream.getvalue() == "  Trainer: started from runs/model/8, not from /runs/model/8\n"
+
+
 # Python's streams, the descriptors themselves, and C's buffered output.
 SCRIPT = """
 import ctypes, os, sys

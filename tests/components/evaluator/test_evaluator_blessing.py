@@ -8,7 +8,7 @@ import pytest
 
 from components.errors import InputError
 from components.evaluator.blessing import Blessing, parse_blessing
-from components.evaluator.json_output import verdict_as_dict
+from components.evaluator.json_output import verdict_as_dict, write_json
 from components.evaluator.metrics import METRICS, Measurement, SliceReport
 from components.evaluator.slicing import OVERALL, SliceKey
 from components.evaluator.thresholds import parse_thresholds
@@ -17,6 +17,7 @@ from components.evaluator.validation import (
     BASELINE_USED,
     Baseline,
     decide,
+    why_not_judged,
 )
 
 USED = Baseline(BASELINE_USED)
@@ -58,42 +59,47 @@ def judge(*reports, rule=None, baseline=USED, thresholds="[]", min_tokens=1000):
         pytest.param(
             (-0.02, -0.03, -0.01),
             "better",
-            "got better: changed by -0.02, at most -0.01 with 95 % confidence, the margin is +0.005"
-            " (1.98, baseline 2)",
+            "is better than the last blessed model's: 1.98 after 2, a change of -0.02 (at most -0.01 "
+            "with 95 % confidence), and up to +0.005 is allowed",
             id="better",
         ),
         pytest.param(
             (0.001, -0.002, 0.005),
             "not_worse",
-            "is not worse: changed by +0.001, at most +0.005 with 95 % confidence, within the margin",
+            "is not worse than allowed: 2.001 after 2, a change of +0.001 (at most +0.005 with 95 % "
+            "confidence), and up to +0.005 is allowed",
             id="the bound on the margin",
         ),
-        pytest.param((0.0, 0.0, 0.0), "not_worse", "at most +0 ", id="the same model"),
+        pytest.param(
+            (0.0, 0.0, 0.0), "not_worse", "a change of +0 (at most +0 with", id="the same model"
+        ),
         pytest.param(
             (0.001, -0.004, 0.006),
             "undecided",
-            "is undecided: changed by +0.001, between -0.004 and +0.006 with 95 % confidence each, "
-            "across the margin +0.005 (2.001, baseline 2); about 230 more examples like these would"
+            "is undecided: 2.001 after 2, a change of +0.001 (from -0.004 to +0.006, each end with 95 % "
+            "confidence), but up to +0.005 is allowed; about 230 more examples like these would"
             " decide",  # 400 · ((0.005/0.004)² - 1) = 225
             id="the point within, the bound not",
         ),
         pytest.param(
             (0.006, 0.004, 0.008),
             "undecided",
-            "more examples would bless it only if they brought it within",
+            "but up to +0.005 is allowed; the change itself is at that limit or beyond, so more "
+            "examples like these would not help",
             id="the point beyond",
         ),
         pytest.param(
             (0.03, 0.02, 0.04),
             "worse",
-            "got worse: changed by +0.03, at least +0.02 with 95 % confidence, beyond the margin",
+            "is worse than the last blessed model's: 2.03 after 2, a change of +0.03 (at least +0.02 "
+            "with 95 % confidence), but up to +0.005 is allowed",
             id="worse",
         ),
         pytest.param(
             (0.001, math.nan, math.nan),
             "undecided",
-            "is undecided: changed by +0.001, without an interval, the margin is +0.005 "
-            "(2.001, baseline 2); 400 example(s) are too few for an interval",
+            "is undecided: 2.001 after 2, a change of +0.001, but up to +0.005 is allowed; how sure "
+            "that is cannot be told from 400 examples",
             id="no interval",
         ),
     ],
@@ -152,9 +158,34 @@ def test_a_slice_has_to_pass_too(change, settings, outcome):
     assert verdict.blessed is found.passed is not failed
     assert verdict.outcome == (outcome if failed else "better")
     assert (DE in verdict.judged) is (outcome != "slice_too_small")
-    note = "1 slice(s) too small to be judged, see verdict.json"
+    note = "1 slice too small to be judged"
     assert (note in verdict.notes) is (outcome == "slice_too_small")
     assert judge(WELL, report(DE, change), rule=Blessing(per_slice=False)).blessed
+
+
+def test_no_room_for_a_change_is_said_in_words():
+    verdict = judge(report(OVERALL, (0.0, 0.0, 0.0)), rule=Blessing(margin=0.0))
+    assert verdict.reasons[-1].endswith(
+        "(at most +0 with 95 % confidence), and no increase is allowed"
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "thresholds", "lacks"),
+    [
+        ({}, "[]", ""),
+        ({"tokens": 999}, "[]", "it has 999 tokens, and 1,000 are needed"),
+        ({"examples": 19}, "[]", "it has 19 examples, and 20 are needed"),
+        # A limit on a value looks at no interval, and so at slices of few examples too.
+        ({"examples": 19}, '[{"metric": "perplexity", "max": 9, "slice": "*"}]', ""),
+    ],
+)
+def test_a_slice_that_was_not_judged_says_so_where_it_is_shown(settings, thresholds, lacks):
+    part = report(DE, (0.0, 0.0, 0.0), **settings)
+    verdict = judge(WELL, part, thresholds=thresholds)
+    assert why_not_judged(part, 1000, verdict) == lacks
+    if lacks:
+        assert verdict.findings[-1].text == f"bits_per_byte (lang=de) is not judged: {lacks}"
 
 
 def test_slices_that_pass_are_one_line_with_the_worst_of_them():
@@ -166,7 +197,8 @@ def test_slices_that_pass_are_one_line_with_the_worst_of_them():
     )
     assert verdict.blessed
     assert verdict.reasons[2:] == (
-        "bits_per_byte in 2 slices: changed by at most +0.013 (lang=eo), within +0.02",
+        "bits_per_byte in 2 slices: changed by at most +0.013 with 95 % confidence (the highest: "
+        "lang=eo), and up to +0.02 is allowed",
     )
 
 
@@ -182,8 +214,10 @@ def test_the_first_model_is_blessed_and_says_so():
     verdict = judge(alone, baseline=Baseline())
     assert (verdict.blessed, verdict.outcome) == (True, "first_model")
     assert verdict.findings[1].outcome == "first_model"
-    assert verdict.reasons == ("masked_token_loss is finite in every example",)
-    assert "this is the first" in verdict.notes[0]
+    assert verdict.reasons == ("masked_token_loss is a finite number in every example",)
+    assert verdict.notes == (
+        "no model was blessed before: there is nothing to compare this one with",
+    )
 
 
 def test_an_unusable_baseline_is_not_blessed_and_the_way_out_is_told():
@@ -192,7 +226,7 @@ def test_an_unusable_baseline_is_not_blessed_and_the_way_out_is_told():
     verdict = judge(alone, baseline=gone)
     assert (verdict.blessed, verdict.outcome) == (False, "baseline_unusable")
     assert verdict.reasons == (
-        "bits_per_byte (overall): max_increase cannot be checked, the baseline model cannot be used "
+        "bits_per_byte (overall) cannot be compared: the last blessed model cannot be used "
         "(old: not a SavedModel); set eval.blessing.compare: false for one run to accept this model "
         "without the comparison",
     )
@@ -210,15 +244,16 @@ def test_the_loss_per_token_stands_in_where_the_models_know_the_same_words(other
     assert verdict.outcome == outcome
     if other_words:
         assert verdict.reasons == (
-            f"bits_per_byte (overall) cannot be compared: {UNEQUAL_WEIGHTS}; eval.blessing.metric: "
-            f"masked_token_loss can be compared, though {OTHER_WORDS}; or set eval.blessing.compare:"
-            " false for one run to accept this model without the comparison",
+            f"bits_per_byte (overall) cannot be compared with the last blessed model: "
+            f"{UNEQUAL_WEIGHTS}; eval.blessing.metric: masked_token_loss can be compared, though "
+            f"{OTHER_WORDS}; or set eval.blessing.compare: false for one run to accept this model "
+            "without the comparison",
         )
     else:
-        assert verdict.reasons[-1].startswith("masked_token_loss (overall) is not worse")
+        assert verdict.reasons[-1].startswith("masked_token_loss (overall) is not worse than")
         assert verdict.notes == (
-            "masked_token_loss is compared instead of bits_per_byte: weights are not all 1; both "
-            "know the same words",
+            "masked_token_loss is compared instead of bits_per_byte (weights are not all 1); it is "
+            "fair, as both models know the same words",
         )
 
 
@@ -228,7 +263,7 @@ def test_a_loss_per_token_that_was_asked_for_is_compared_with_a_warning():
     verdict = judge(whole, rule=Blessing(metric=NATS), baseline=known)
     assert verdict.blessed
     assert verdict.notes == (
-        f"masked_token_loss is compared though {OTHER_WORDS}; bits_per_byte allows for that",
+        f"masked_token_loss is compared, although {OTHER_WORDS}; bits_per_byte would allow for that",
     )
 
 
@@ -247,7 +282,7 @@ def test_a_threshold_passes_over_what_has_no_meaning_on_tokens():
     limit = [{"metric": BITS, "max_increase": 1.0, "slice": "*"}]
     verdict = judge(WELL, part, thresholds=json.dumps(limit))
     assert (verdict.findings[-1].outcome, verdict.findings[-1].passed) == ("not_comparable", True)
-    assert "1 slice(s) of tokens lack what is judged, see verdict.json" in verdict.notes
+    assert "1 slice of tokens without a value to judge, see verdict.json" in verdict.notes
 
 
 @pytest.mark.parametrize(("ids", "blessed"), [(8, True), (7, False), (0, True)])
@@ -260,7 +295,10 @@ def test_without_a_bar_the_loss_has_to_be_below_that_of_guessing(ids, blessed):
 
     assert verdict("[]").blessed is blessed
     if not blessed:
-        text = "masked_token_loss (overall) is 2, > 1.94591, the loss of guessing among 7 ids"
+        text = (
+            "masked_token_loss (overall) is 2, but at most 1.94591 is required, what guessing among "
+            "7 ids costs"
+        )
         assert verdict("[]").reasons == (text,)
         assert verdict("[]").outcome == "value_out_of_bounds"
     assert verdict('[{"metric": "token_accuracy", "min": 0}]').blessed
@@ -270,15 +308,24 @@ def test_a_value_can_be_judged_by_its_interval():
     ours = {**WELL.candidate, NATS: Measurement(2.0, 1.9, 2.1)}
     whole = dataclasses.replace(WELL, candidate=ours)
 
-    def outcome(limit, judge_by):
+    def finding(limit, judge_by):
         threshold = [{"metric": NATS, "max": limit, "judge": judge_by}]
-        return judge(whole, thresholds=json.dumps(threshold)).findings[-1].outcome
+        return judge(whole, thresholds=json.dumps(threshold)).findings[-1]
 
-    limits = (2.2, 2.05, 1.8)
+    def outcome(limit, judge_by):
+        return finding(limit, judge_by).outcome
+
+    limits = (2.2, 2.06, 1.8)
     assert [outcome(limit, "interval") for limit in limits] == [
         "within_bounds",
         "undecided",
         "value_out_of_bounds",
+    ]
+    assert [finding(limit, "interval").text for limit in limits] == [
+        f"{NATS} (overall) is 2 (at most 2.1 with 95 % confidence), and at most 2.2 is required",
+        f"{NATS} (overall) is undecided: it is 2 (from 1.9 to 2.1, each end with 95 % confidence), "
+        "but at most 2.06 is required; about 720 more examples like these would decide",  # 2.777
+        f"{NATS} (overall) is 2 (at least 1.9 with 95 % confidence), but at most 1.8 is required",
     ]
     assert [outcome(limit, "point") for limit in limits] == [
         "within_bounds",
@@ -308,6 +355,18 @@ def test_findings_as_they_are_written():
     }
     assert (small["verdict"], small["value"]) == ("slice_too_small", None)
     json.dumps(written, allow_nan=False)
+
+
+def test_what_a_slice_lacks_is_written_beside_its_numbers(tmp_path):
+    reports = (WELL, report(DE, (0.0, 0.0, 0.0)), report(EO, (0.0, 0.0, 0.0), examples=19))
+    verdict = judge(*reports)
+    write_json(str(tmp_path), reports, verdict, confidence=0.95, min_tokens=1000)
+    slices = json.loads((tmp_path / "metrics.json").read_text())["slices"]
+    assert [(each["slice"], each["gated"], each["too_small"]) for each in slices] == [
+        ("overall", True, ""),
+        ("lang=de", True, ""),
+        ("lang=eo", False, "it has 19 examples, and 20 are needed"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,10 @@ def sums(**changes):
         ),
         pytest.param({"weight_sum": 0.5}, TOKENS, {"bits_per_byte"}, id="other weights"),
         pytest.param({"target_bytes": 1.1}, {"bits_per_byte"}, TOKENS, id="other bytes"),
+        # What is counted is equal or is not: this is one token of 40 million.
+        pytest.param(
+            {"token_count": 1 + 2.5e-8}, TOKENS, {"bits_per_byte"}, id="a single other token"
+        ),
     ],
 )
 def test_what_can_be_compared(changes, incomparable, comparable):

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from sacrebleu.metrics import BLEU
 
-from components.evaluator import decoded, translation
+from components.evaluator import decoded, identity, translation
 
 TEXTS = [
     ("a red car", "ein rotes Auto fährt"),
@@ -113,3 +113,22 @@ def test_a_baseline_that_cannot_decode_leaves_the_candidate_its_scores(models, c
     alone, _ = collected(rows, models[:1], 100)
     assert problem == ""
     np.testing.assert_array_equal(sums, alone)
+
+
+def test_an_example_adds_to_its_own_bucket() -> None:
+    rows = [row("a", f"das ist Satz {number}") for number in range(30)]
+    sample = [(identity.digest(each), each) for each in rows]
+
+    def decode(batch):
+        return [decoded.reference(each, "target") for each in batch]
+
+    buckets = [identity.bucket(name) for name, _ in sample]
+    found = decoded.sums(sample, decode, "target")[:, -1]
+    assert found.tolist() == np.bincount(buckets, minlength=identity.BUCKETS).tolist()
+    assert len(set(buckets)) > 5
+
+
+def test_a_candidate_that_names_no_target_is_a_problem_not_a_crash(collected, tmp_path) -> None:
+    sums, problem = collected([row("a", "b")], [str(tmp_path)], 3)
+    assert sums.size == 0
+    assert problem.startswith(f"{tmp_path}: ")

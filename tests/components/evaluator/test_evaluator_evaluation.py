@@ -1,5 +1,6 @@
 """The Beam pipeline with a real SavedModel, against a NumPy oracle that knows the raw rows."""
 
+import dataclasses
 import hashlib
 import json
 import math
@@ -11,8 +12,9 @@ from components.errors import InputError
 from components.evaluator.adding import Plan, ScoreAndAdd
 from components.evaluator.blessing import Blessing
 from components.evaluator.evaluation import EvaluationRequest, evaluate
+from components.evaluator.models import ModelError
 from components.evaluator.ranking import Limits
-from components.evaluator.scoring import ModelError, Scorer, check_signature
+from components.evaluator.scoring import Scorer, check_signature
 from components.evaluator.slicing import OVERALL, SliceKey
 from components.evaluator.thresholds import parse_thresholds
 from components.evaluator.token_slices import make_token_slices
@@ -194,7 +196,9 @@ def test_a_non_finite_loss_is_named(tmp_path, rows, make_row, model, make_exampl
     verdict = evaluate(request, make_pipeline).verdict
     key = hashlib.blake2b(bad.serialize(), digest_size=16).hexdigest()
     assert not verdict.blessed
-    assert verdict.reasons == (f"1 example(s) have a non-finite score, for instance example {key}",)
+    assert verdict.reasons == (
+        f"1 example has a NaN or infinite score, for instance that of example {key}",
+    )
 
 
 def test_poison_at_weight_zero_is_none(tmp_path, make_row, model, make_examples, make_pipeline):
@@ -237,9 +241,53 @@ def test_a_baseline_that_cannot_run_fails_what_compares_with_it(
     assert evaluation.verdict.outcome == ("baseline_unusable" if compare else "within_bounds")
     assert evaluation.verdict.baseline.status == "unusable"
     (told,) = evaluation.verdict.reasons if compare else evaluation.verdict.notes
-    assert "the baseline model cannot be used (" in told
+    assert "the last blessed model cannot be used (" in told
     assert problem in told
     assert not evaluation.reports[0].baseline
+
+
+def test_a_baseline_that_cannot_be_traced_is_a_named_verdict(
+    tmp_path, model, worse, examples, make_pipeline, monkeypatch
+):
+    traced = Scorer._traced
+
+    def fails(self, score, predicted):
+        if self._path == worse:
+            raise ValueError("no kernel for\nan operation")
+        return traced(self, score, predicted)
+
+    monkeypatch.setattr(Scorer, "_traced", fails)
+    verdict = evaluate(
+        EvaluationRequest((examples,), model, worse, str(tmp_path)), make_pipeline
+    ).verdict
+    assert (verdict.blessed, verdict.outcome) == (False, "baseline_unusable")
+    told = f"{worse}: cannot be traced (ValueError: no kernel for an operation)"
+    assert verdict.baseline.problem == told
+
+
+@pytest.mark.parametrize("limits", [{"block_rows": 7, "batch_size": 3}, {"block_mb": 1}])
+def test_what_is_held_at_once_changes_no_number(
+    tmp_path, model, examples, make_pipeline, limits, monkeypatch
+):
+    held = []
+    monkeypatch.setattr(EvaluationRequest, "limits", _noted(held, EvaluationRequest.limits))
+    named = EvaluationRequest((examples,), model, None, str(tmp_path / "a"), ("lang",))
+    whole = evaluate(named, make_pipeline).reports
+    small = dataclasses.replace(named, output=str(tmp_path / "b"), **limits)
+    assert evaluate(small, make_pipeline).reports == whole
+    assert held[0].block_rows == 16_384
+    assert held[0].block_bytes == 32 << 20
+    assert held[1].block_rows == limits.get("block_rows", 16_384)
+    assert held[1].block_bytes == limits.get("block_mb", 32) << 20
+    assert held[1].rows == limits.get("batch_size", 256)
+
+
+def _noted(held, limits):
+    def get(self):
+        held.append(limits.fget(self))
+        return held[-1]
+
+    return property(get)
 
 
 def test_losses_per_token_of_other_tokens_are_not_compared(
@@ -254,10 +302,11 @@ def test_losses_per_token_of_other_tokens_are_not_compared(
     assert (verdict.blessed, verdict.outcome) == (False, "not_comparable")
     (rule, threshold) = verdict.reasons
     assert rule.startswith(
-        "bits_per_byte (overall) cannot be compared: weights are not all 1; set eval.blessing.comp"
+        "bits_per_byte (overall) cannot be compared with the last blessed model: weights are not all "
     )
     text = (
-        "masked_token_loss (overall) cannot be compared: the baseline scores other tokens: weight"
+        "masked_token_loss (overall) cannot be compared with the last blessed model: the baseline "
+        "scores other tokens: weight"
     )
     assert threshold.startswith(text)
 
@@ -269,10 +318,11 @@ def test_the_loss_per_token_stands_in_where_weights_are_not_all_1(
         EvaluationRequest((examples,), worse, model, str(tmp_path), ("lang",)), make_pipeline
     ).verdict
     assert (verdict.blessed, verdict.outcome) == (False, "worse")
-    assert verdict.reasons[0].startswith("masked_token_loss (overall) got worse: changed by +0.")
+    text = "masked_token_loss (overall) is worse than the last blessed model's: "
+    assert verdict.reasons[0].startswith(text)
     assert verdict.notes[0] == (
-        "masked_token_loss is compared instead of bits_per_byte: weights are not all 1; "
-        "both know the same words"
+        "masked_token_loss is compared instead of bits_per_byte (weights are not all 1); "
+        "it is fair, as both models know the same words"
     )
 
 
@@ -352,6 +402,8 @@ def test_a_slice_column_that_is_nowhere_is_noted(tmp_path, model, examples, make
     ("settings", "message"),
     [
         ({"batch_size": 0}, "batch_size: got 0, expected at least 1"),
+        ({"block_rows": 0}, "block_rows: got 0, expected at least 1"),
+        ({"block_mb": 0}, "block_mb: got 0, expected at least 1"),
         ({"confidence": 1.0}, "confidence: got 1.0, expected between 0 and 1"),
         ({"min_tokens": -1}, "min_tokens: got -1, expected at least 0"),
     ],

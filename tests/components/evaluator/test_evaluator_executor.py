@@ -25,6 +25,8 @@ DEFAULTS = {
     "thresholds": "[]",
     "blessing_rule": '{"compare": false}',
     "batch_size": 256,
+    "block_rows": 16_384,
+    "block_mb": 32,
     "confidence": 0.95,
     "min_tokens": 1,
     "worst": 20,
@@ -120,7 +122,7 @@ def test_first_run_without_baseline(tmp_path, world):
     assert verdict["blessed"]
     assert not verdict["baseline"]
     assert verdict["verdict"] == "first_model"
-    assert verdict["notes"][0].startswith("no baseline model: this is the first")
+    assert verdict["notes"][0].startswith("no model was blessed before: ")
     assert tfma.load_validation_result(folder).validation_ok
     assert tfma.load_validation_result(folder).rubber_stamp
     assert model_utils.is_model_blessed(blessing)
@@ -160,8 +162,8 @@ def test_against_a_baseline(tmp_path, world, better):
         assert failure.metric_key.is_diff
         assert failure.message == verdict["reasons"][0]
         assert failure.message == blessing.get_string_custom_property("blessing_message")
-        assert "(overall) got worse: changed by +0.5, at least +0.36" in failure.message
-        assert "beyond the margin +0.005 (2.5, baseline 2)" in failure.message
+        assert "2.5 after 2, a change of +0.5 (at least +0.36" in failure.message
+        assert "but up to +0.005 is allowed" in failure.message
         assert [path.name for path in pathlib.Path(blessing.uri).iterdir()] == ["NOT_BLESSED"]
 
 
@@ -283,6 +285,8 @@ def test_the_defaults_are_those_of_the_configuration():
     configured = {field.name: field.default for field in dataclasses.fields(EvalConfig)}
     names = (
         "batch_size",
+        "block_rows",
+        "block_mb",
         "confidence",
         "min_tokens",
         "worst",

@@ -50,6 +50,19 @@ def test_intervals_are_the_jackknife_of_the_difference() -> None:
     assert all(0 <= m.low <= m.value <= m.high for m in (*ours.values(), *theirs.values()))
 
 
+def test_no_difference_is_beyond_what_scores_can_differ_by() -> None:
+    """Two groups of one example each, in which the models are right in turns."""
+    sums = np.zeros((metrics.BUCKETS, 2, translation.SUMS))
+    for group in range(2):
+        for model in range(2):
+            text = "ein roter Wagen fährt" if group == model else "am Haus vorbei und weiter"
+            found = translation.sums_of_examples([text], ["ein roter Wagen fährt"])
+            sums[group, model] += found[0]
+    *_, diff = extras.measurements(translation.METRICS, translation.scores, sums, confidence=0.999)
+    bounds = {name: (found.low, found.high) for name, found in diff.items()}
+    assert bounds == {"bleu": (-100, 100), "chrf": (-100, 100), "exact_match": (-1, 1)}
+
+
 def test_one_model_has_no_difference() -> None:
     ours, theirs, diff = extras.measurements(
         translation.METRICS, translation.scores, decoded(1), confidence=0.9

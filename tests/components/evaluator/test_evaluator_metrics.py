@@ -97,6 +97,31 @@ def test_calibration_is_of_the_merged_bins():
 
 
 @pytest.mark.parametrize(
+    ("metric", "least", "most"),
+    [
+        ("masked_token_loss", 0.0, math.inf),
+        ("perplexity", 1.0, math.inf),  # exp of a loss that is at least 0
+        ("bits_per_byte", 0.0, math.inf),
+        ("loss_per_word", 0.0, math.inf),
+        ("token_accuracy", 0.0, 1.0),
+        ("sequence_accuracy", 0.0, 1.0),
+    ],
+)
+def test_an_interval_promises_nothing_that_cannot_be(metric, least, most):
+    """Two examples that differ as much as they can: without the clamp every interval goes beyond."""
+    sizes = {"tokens": 2, "size": 4, "target_words": 2.0}
+    good = example(0.001, 2.0, correct=2.0, right=1, **sizes)
+    bad = example(9.0, 2.0, correct=0.0, right=0, **sizes)
+    sums = bucketed([good, bad])
+    measured = metrics.measure(sums, confidence=0.999)[metric]
+    assert measured.low == least
+    assert measured.high <= most
+    change = metrics.compare(sums, bucketed([bad, good]), confidence=0.999)[metric]
+    span = most - least
+    assert -span <= change.low <= 0 <= change.high <= span
+
+
+@pytest.mark.parametrize(
     ("lacking", "metric", "absent"),
     [
         ("lacks_words", "loss_per_word", "the model's score does not give target_words"),
@@ -222,10 +247,10 @@ def test_bits_per_byte_needs_weights_of_1(weights, absent):
                 for loss in (math.nan, math.inf, 1)
             ],
             {
-                "masked_token_loss": "2 example(s) have a non-finite score",
-                "perplexity": "2 example(s) have a non-finite score",
-                "bits_per_byte": "2 example(s) have a non-finite score",
-                "loss_per_word": "2 example(s) have a non-finite score",
+                "masked_token_loss": "2 examples have a NaN or infinite score",
+                "perplexity": "2 examples have a NaN or infinite score",
+                "bits_per_byte": "2 examples have a NaN or infinite score",
+                "loss_per_word": "2 examples have a NaN or infinite score",
             },
             id="NaN and Inf",
         ),

@@ -77,4 +77,4 @@ def test_bless_push_resolve(tmp_path: pathlib.Path, make_row, make_model, make_e
     # Compared with the first model, which is the last one blessed: 2.0 * 0.5 against 2.0, nearly.
     verdict, pushed = run(tmp_path, "better")
     assert (verdict["blessed"], verdict["baseline_status"], pushed) == (True, "used", 2)
-    assert "baseline 1.975" in verdict["reasons"][1]
+    assert "0.9875 after 1.975, a change of -0.9875" in verdict["reasons"][1]

@@ -28,6 +28,9 @@ _LISTS = {"bytes_list": "BytesList", "int64_list": "Int64List", "float_list": "F
         pytest.param({"c": feature("bytes_list", [b"\xff"])}, "\\xff", id="not UTF-8"),
         pytest.param({"c": feature("int64_list", [7])}, 7, id="integer"),
         pytest.param({"c": feature("float_list", [0.5])}, 0.5, id="float"),
+        # float32's nearest to 0.1 is 0.10000000149 to Python.
+        pytest.param({"c": feature("float_list", [0.1])}, 0.1, id="as it was written"),
+        pytest.param({"c": feature("float_list", [1e20])}, 1e20, id="large"),
         pytest.param({"c": feature("float_list", [float("nan")])}, "nan", id="not a number"),
         pytest.param({"c": feature("int64_list", [])}, "(none)", id="empty list"),
         pytest.param({"c": tf.train.Feature()}, "(none)", id="empty feature"),

@@ -12,7 +12,7 @@ import pytest
 from components.errors import InputError
 from components.evaluator import metrics
 from components.evaluator.evaluation import EvaluationRequest, evaluate
-from components.evaluator.scoring import ModelError
+from components.evaluator.models import ModelError
 from components.evaluator.slicing import OVERALL, SliceKey
 from transform.vocabulary import Vocabularies, Vocabulary
 
@@ -301,7 +301,7 @@ def test_a_non_finite_token_is_told_in_its_slices(
     assert not evaluation.verdict.blessed
     reports = {report.key: report.candidate for report in evaluation.reports}
     classes = {key.value: m for key, m in reports.items() if key.column == "token_class"}
-    assert classes["der"]["masked_token_loss"].absent == "1 example(s) have a non-finite score"
+    assert classes["der"]["masked_token_loss"].absent == "1 example has a NaN or infinite score"
     assert classes["Hund"]["masked_token_loss"].value == 1.0
     assert classes["bellt"]["masked_token_loss"].value == 2.0
     assert "laut" not in classes

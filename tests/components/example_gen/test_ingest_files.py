@@ -55,9 +55,9 @@ FORMATS["tfrecord"].append("data_tfrecord-00000-of-00001.gz")  # as TFX writes i
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_other_files_are_listed_as_unread(format, tmp_path):
-    others = ["README.md", ".a.jsonl.swp", ".b.jsonl", "a.jsonl~", "a.jsonl.tmp", "_SUCCESS"]
+    others = ["README.md", ".a.jsonl.swp", ".b.jsonl", "a.jsonl~", "a.jsonl.tmp", "success"]
     everything = sorted({name for names in FORMATS.values() for name in names} | set(others))
-    for name in everything:
+    for name in [*everything, "_SUCCESS", "manifest.json"]:  # which are no rows, and wanted
         (tmp_path / name).write_text("x")
     (tmp_path / "folder.jsonl").mkdir()
     listing = input_files(str(tmp_path), [], format)

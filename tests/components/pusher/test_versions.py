@@ -139,21 +139,3 @@ def test_a_model_without_files_is_refused(tmp_path, destination):
 
 def test_an_absent_folder_has_no_version(tmp_path):
     assert versions.existing(str(tmp_path / "absent")) == []
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda folder: (folder / "saved_model.pb").write_text("n"),
-        lambda folder: (folder / "saved_model.pb").rename(folder / "renamed.pb"),
-        lambda folder: (folder / "variables").rename(folder / "moved"),
-        lambda folder: (folder / "extra").write_text(""),
-    ],
-    ids=["content", "name", "folder", "empty file"],
-)
-def test_digest_sees_every_change(model, change):
-    folder = model("m")
-    before = versions.digest(folder)
-    assert versions.digest(model("m", "copy")) == before
-    change(pathlib.Path(folder))
-    assert versions.digest(folder) != before

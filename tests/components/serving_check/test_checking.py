@@ -1,6 +1,7 @@
 """The verdict on models that are right, or wrong in one way: each is caught, and named."""
 
 import json
+import pathlib
 
 import numpy as np
 import pytest
@@ -173,6 +174,32 @@ def test_a_process_that_ends_badly_is_the_reason(verdict_on):
         "clean process: the model cannot be served without the project: it was not done after 300 s",
     )
     assert verdict.line == "FAILED: clean process"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "holds no assets.extra/tokenline.json, expected a model of tokenline"),
+        ("{", "got invalid JSON ("),
+        ("[]", "got list, expected a JSON object"),
+        ('{"needs": []}', "got no settings of this version of tokenline (KeyError: 'settings')"),
+        ('{"settings": {"task": "lm"}}', "got no settings of this version of tokenline (KeyError"),
+        ('{"settings": 3}', "got no settings of this version of tokenline (TypeError"),
+    ],
+)
+def test_a_model_that_does_not_say_what_it_is_fails_with_the_reason(
+    write_split, serve, fakes, content, told
+):
+    raw, transformed = write_split([TEXTS])
+    model = serve(fakes.Model())
+    facts = pathlib.Path(model) / "assets.extra" / "tokenline.json"
+    facts.unlink() if content is None else facts.write_text(content)
+    verdict = checking.check(CheckRequest(model, raw, transformed))
+    assert not verdict.passed
+    assert verdict.line == "FAILED: facts"
+    (reason,) = verdict.reasons
+    assert reason.startswith(f"facts: {model}")
+    assert told in reason
 
 
 @pytest.mark.parametrize(

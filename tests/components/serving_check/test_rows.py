@@ -56,6 +56,18 @@ def test_rows_that_transform_left_out_are_a_fault(write_split, tmp_path):
     assert faults[0] == "got 1 transformed shard(s), expected 2"
 
 
+def test_rows_that_transform_made_up_are_a_fault(write_split):
+    raw, transformed = write_split([["a", "b"]])
+    file = f"{transformed}/part-0.gz"
+    rows_there = list(tf.data.TFRecordDataset(file, "GZIP").as_numpy_iterator())
+    with tf.io.TFRecordWriter(file, "GZIP") as writer:
+        for row in [*rows_there, rows_there[0]]:
+            writer.write(row)
+    split = rows.choose(raw, transformed, count=9)
+    assert split.rows == ()
+    assert split.faults == ("got 3 transformed rows of the 2 in part-0.gz, expected all",)
+
+
 def test_rows_are_named_by_file_and_line_where_the_report_knows_them(write_split, tmp_path):
     raw, transformed = write_split([["a", "b", "c"]])
     report = tmp_path / "report"

@@ -141,7 +141,7 @@ def test_signatures_are_those_of_the_design(served) -> None:
 def test_score_has_the_whole_contract(served) -> None:
     scores = call(served, "score", [serialized(*row) for row in ROWS])
     by_example = ["loss_sum", "weight_sum", "token_count", "correct_sum", "sequence_correct"]
-    by_example += ["target_bytes", "target_words", "unknown_bytes"]
+    by_example += ["target_bytes", "target_words", "unknown_bytes", "truncated_tokens"]
     by_position = [f"position_{name}" for name in ("loss", "weight", "correct", "confidence")]
     by_position += ["position_region", "target_ids", "predicted_ids"]
     shapes = dict.fromkeys(by_example, (4,)) | dict.fromkeys(by_position, (4, 5))
@@ -165,6 +165,8 @@ def test_score_of_known_rows(served) -> None:
     np.testing.assert_allclose(scores["target_bytes"], [7, 9, 5, 15])
     np.testing.assert_allclose(scores["target_words"], [2, 2, 1, 4])
     np.testing.assert_array_equal(scores["unknown_bytes"], 0)
+    # the source's 9 characters for 5 positions and eos, the target's 6 words for 4 and eos
+    np.testing.assert_array_equal(scores["truncated_tokens"], [0, 0, 0, 4 + 2])
     weighted = (scores["position_loss"] * scores["position_weight"]).sum(axis=1)
     np.testing.assert_allclose(scores["loss_sum"], weighted, rtol=1e-6)
     assert (scores["position_loss"][1, :4] > 0).all()  # at weight 0 too: it is a real position
@@ -232,6 +234,27 @@ def test_micro_batches_change_no_score(served, positions: int) -> None:
     found = tf.function(score, autograph=False)(tf.io.parse_example(rows, named), batch)
     for name, value in call(served, "score", rows).items():
         np.testing.assert_allclose(found[name], value, rtol=2e-6, atol=1e-6, err_msg=name)
+
+
+def test_the_size_of_a_micro_batch_is_an_option_of_training(served, transform_graph, monkeypatch):
+    taken = []
+    monkeypatch.setattr(
+        export, "Score", lambda *arguments: taken.append(arguments[-1]) or Score(*arguments)
+    )
+    request = TrainRequest(
+        train_files=(),
+        eval_files=(),
+        transform_graph=transform_graph,
+        vocabulary="",
+        serving_folder="",
+        settings=SETTINGS,
+        model=ModelOptions(units=8),
+        loss=LossOptions(),
+        batch=BatchOptions(),
+        train=TrainOptions(decode_length=7, score_positions=99),
+    )
+    export.ServedModel(served[2], request, VOCABULARIES)
+    assert taken == [99]
 
 
 def test_a_micro_batch_takes_the_rows_that_fit_with_the_longest_of_them() -> None:

@@ -1,7 +1,6 @@
 """Models whose tokens are pieces or ids: what they say is the same in a process that only loads them."""
 
 import functools
-import json
 import os
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import tensorflow_transform as tft
 from tensorflow_transform import impl_helper
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
 
-from components import saved_model
+from components import model_facts, saved_model
 from components.subwords import learning
 from components.trainer import export, training
 from components.trainer.models import build_model
@@ -102,8 +101,7 @@ def exported(request, tmp_path_factory):
 
 
 def _facts(folder):
-    with open(os.path.join(folder, saved_model.FACTS)) as file:
-        return json.load(file)
+    return model_facts.read(folder)
 
 
 def _texts(settings):

@@ -1,5 +1,6 @@
 """Rows without a result: each told with its file and line, all at once, and nothing half written."""
 
+import errno
 import gzip
 import json
 import os
@@ -106,6 +107,27 @@ def test_an_interrupted_run_leaves_nothing(
     assert os.listdir(tmp_path) == ["rows.jsonl"]
 
 
+def test_a_full_disk_is_one_line_and_leaves_nothing(
+    language, tmp_path, tokenline, capsys, monkeypatch
+) -> None:
+    class Full:
+        def write(self, records) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        def close(self) -> None:
+            self.write([])
+
+    monkeypatch.setattr(batch_units, "open_writer", lambda *_: Full())
+    file = write_jsonl(tmp_path / "rows.jsonl", [GOOD])
+    output = tmp_path / "scores.jsonl"
+    assert tokenline("score", file, "--model", language.folder, "--output", output) == 2
+    reason = "No space left on device; nothing was written"
+    assert capsys.readouterr().err == (
+        f"tokenline: --output: {output} cannot be written: {reason}\n"
+    )
+    assert os.listdir(tmp_path) == ["rows.jsonl"]
+
+
 def test_reading_stops_some_rows_after_there_are_too_many(
     language, tmp_path, tokenline, capsys, monkeypatch
 ) -> None:
@@ -139,9 +161,11 @@ def test_reading_stops_some_rows_after_there_are_too_many(
         (("no*.jsonl", "--output", "x.jsonl"), "no*.jsonl: no file fits it"),
         (("full", "--output", "x.jsonl"), "full: got a folder, expected files"),
         (("-", "--output", "x.jsonl"), "got standard input with --output, expected files"),
-        (("text", "--output", "x.jsonl"), "text: got a name without a known ending, expected .js"),
-        (("rows.jsonl",), "got 2 files without --output, expected both or neither"),
-        (("--key-column", "id"), "got --key-column without --output, expected both or neither"),
+        (("text", "--output", "x.jsonl"), "text: got a name without a known ending, and a first"),
+        (("--shard-rows", "9"), "--shard-rows: needs --output, which is not given"),
+        (("--beam", "--runner=X"), "--beam: needs --output, which is not given"),
+        (("rows.jsonl",), "rows.jsonl: got this file twice, expected it once"),
+        (("--delimiter", "||"), "--delimiter: got '||', expected one character, no quote"),
     ],
 )
 def test_bad_arguments_are_one_line(

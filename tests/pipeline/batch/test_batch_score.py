@@ -17,8 +17,7 @@ import pytest
 import tensorflow as tf
 
 from components.evaluator import evaluation, metrics
-from pipeline import batch_models, batch_units
-from pipeline.use_model import score_lines
+from pipeline import batch_models, batch_units, use_model
 
 from .conftest import LONGEST, read_jsonl, write_jsonl
 
@@ -34,11 +33,19 @@ def small_windows(monkeypatch) -> None:
 
 @pytest.fixture(scope="session")
 def by_line(language, tmp_path_factory) -> list[dict]:
-    """What the line loop prints for the model's rows."""
+    """What `score` prints for the model's rows, which is what its signature says of each alone."""
     file = write_jsonl(tmp_path_factory.mktemp("by_line") / "rows.jsonl", language.rows)
     with contextlib.redirect_stdout(io.StringIO()) as out:
-        score_lines(*batch_units.loaded_model(language.folder), file, tokens=True)
-    return [json.loads(line) for line in out.getvalue().splitlines()]
+        assert use_model.score(language.folder, "", file, tokens=True) == 0
+    found = [json.loads(line) for line in out.getvalue().splitlines()]
+    signature = batch_models.loaded_model(language.folder)[0].signatures["score"]
+    for row, printed in zip(language.rows, found, strict=True):
+        alone = signature(tf.constant([serialized(row)]))
+        assert printed["loss_sum"] == pytest.approx(float(alone["loss_sum"][0]), rel=1e-5)
+        assert printed["tokens"] == int(alone["token_count"][0])
+        # 12 positions, one of them for eos
+        assert printed["truncated_tokens"] == max(0, len(row["line"].split()) - 11)
+    return found
 
 
 def serialized(row: dict) -> bytes:
@@ -120,7 +127,7 @@ def test_bits_per_byte_where_all_weights_are_1(language, tmp_path, tokenline, ca
     file = write_jsonl(tmp_path / "rows.jsonl", rows)
     tokenline("score", file, "--model", language.folder, "--output", tmp_path / "scores.jsonl")
     told = re.search(r"(\S+) bits per byte", capsys.readouterr().err)
-    signature = batch_units.loaded_model(language.folder)[0].signatures["score"]
+    signature = batch_models.loaded_model(language.folder)[0].signatures["score"]
     examples = [serialized({"id": "row-0"} | row) for row in rows]
     sums = {name: float(tf.reduce_sum(v)) for name, v in signature(tf.constant(examples)).items()}
     if "unknown_bytes" not in sums:
@@ -177,7 +184,7 @@ def test_a_terminal_shows_one_line_that_is_rewritten(
     windows = [f"  score: {rows} rows of" for rows in (40, 80, 120, 150)]  # WINDOW_ROWS is 40
     assert [line.partition(" of ")[0] + " of" for line in shown] == windows
     assert end.startswith("tokenline: 150 rows, ")
-    assert end.count("\n") == 1
+    assert end.count("\n") == 2  # and how many rows were cut
     assert not caplog.records  # nothing is told twice
 
 

@@ -42,6 +42,7 @@ def measured(
         "column": column,
         "value": value,
         "gated": tokens >= 1000,
+        "too_small": "" if tokens >= 1000 else f"it has {tokens:,.0f} tokens, and 1,000 are needed",
         "candidate": ours,
         "baseline": theirs,
         "diff": diff,
@@ -327,6 +328,8 @@ def lineage() -> list[dict[str, Any]]:
 
 def made_up_run() -> ReportData:
     measured_slices = slices()
+    measured_slices[0]["candidate"]["bleu"] = 31.2
+    measured_slices[0]["intervals"]["candidate"]["bleu"] = [30.1, 32.3]
     return ReportData(
         name="letters",
         subtitle="seq2seq · span 1, 2 · run 20261122-091011",
@@ -347,6 +350,11 @@ def made_up_run() -> ReportData:
         },
         worst=WORST,
         samples=samples(),
+        decoded={
+            "examples": 500,
+            "problem": "",
+            "signatures": {"bleu": "nrefs:1|tok:13a", "chrf": "nrefs:1|nc:6"},
+        },
         serving=SERVING,
         history=history(),
         start="started from runs/letters/artifacts/SequenceTrainer/model/8: target 9,000 rows kept",

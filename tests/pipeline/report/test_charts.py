@@ -51,8 +51,8 @@ def test_curve_maps_points_to_the_axes() -> None:
     dots = [(_share(item.get("cx")), _share(item.get("cy"))) for item in curve.iter("circle")]
     assert dots[-1] == pytest.approx((1.0, 1 - 1 / 4.2), abs=1e-4)
     said = "".join(curve.itertext())
-    assert "train 2.000" in said
-    assert "validation 1.000" in said
+    assert "train, last 2.000" in said
+    assert "validation, last 1.000" in said
     assert "masked loss, nats per token" in said
     assert "log scale" not in said
 
@@ -83,10 +83,10 @@ def test_curves_that_are_odd_stay_inside_the_frame(history: list[dict[str, Any]]
 def test_a_constant_learning_rate_has_no_chart() -> None:
     points = [{"step": step, "learning_rate": 0.1, "gradient_norm": 1.0} for step in (1, 2)]
     one = str(blocks(training(ReportData(name="n", updates=points))))
-    assert "mean 1.000" in one
-    assert "rate 0.1" not in one
+    assert "mean, last 1.000" in one
+    assert "rate, last 0.1" not in one
     points.append({"step": 3, "learning_rate": 0.2})
-    assert "rate 0.2000" in str(blocks(training(ReportData(name="n", updates=points))))
+    assert "rate, last 0.2000" in str(blocks(training(ReportData(name="n", updates=points))))
 
 
 def test_thinning_keeps_ends_and_spikes() -> None:

@@ -28,16 +28,21 @@ FULL = made_up_run()
         "news −0.0189 better −0.0196 … −0.0182 92,110",
         "by how often the token is in the training data",
         "23 checks, 0 failed",
-        "law bits per byte max increase slice too small +0.0648 +0.0570 … +0.0726 +0.0200",
+        "law too small: not judged +0.0648 worse +0.0570 … +0.0726 700",
+        "Too small, so not judged: positions 65-128.",
+        "BLEU 31.20 of 500 decoded examples 30.10 … 32.30",
+        "BLEU, chrF and exact match are of 500 decoded examples (eval.decode_examples). sacreBLEU: "
+        "BLEU nrefs:1|tok:13a; chrF nrefs:1|nc:6.",
+        "law bits per byte change, at most slice too small +0.0648 +0.0570 … +0.0726 +0.0200",
         "– not measured on parts of a sequence",
-        "train 1.220 validation 1.401",
+        "train, last 1.220 validation, last 1.401",
         "started from runs/letters/artifacts/SequenceTrainer/model/8",
         "4,400 steps, 51,234 useful tokens per second",
         "Gradient norm and learning rate",
         "Bad batches skipped: 12 step 1: it is bad; 32 rows: data/a.jsonl:7 step 2: it is bad",
         "… and 2 more in history.json",
         "of the updates were clipped to 1.",
-        "candidate 1.383 baseline 1.443",
+        "this model last blessed model bars: intervals of this model",
         "data/span-2/pairs.jsonl:17 · 0.8664 nats per token",
         "generated das haus ist klein aber der garten",
         "blaue Ideen schlafen A sentence that nobody would say is here. data/span-2/pairs.jsonl:900 6.100",
@@ -65,7 +70,7 @@ FULL = made_up_run()
         "8.0 s, tracing 1.5 s, first batch 0.2 s, first step 0.2 s).",
         "this one took it from the cache. Interrupted and continued: 2.",
         "ExampleGen cached 1.5 s SequenceTrainer done 1 min 15 s total 1 min 16 s",
-        "Spans 1: 20,000 rows in 1 file",
+        "Data span 1: 20,000 rows, in 1 file",
         "#30 · cached, of run 2026-11-22T09:10:11.123456 · 2026-11-23 07:35:22 UTC, 2.5 s",
         "SequenceTrainer #36 · ran · 2026-11-23 07:36:22 UTC, 2.5 s ← transformed_examples #29, "
         "base_model #9 of run an-older-run model #30 Model 24661debc8d0",
@@ -84,7 +89,8 @@ def test_page_says(expected: str) -> None:
 def test_the_verdict_comes_first() -> None:
     words = Page(page(FULL)).words
     places = [
-        words.index(text) for text in ("Blessed", "loss per token", "by source_kind", "train 1.2")
+        words.index(text)
+        for text in ("Blessed", "loss per token", "by source_kind", "train, last 1.2")
     ]
     assert places == sorted(places)
 

@@ -135,6 +135,42 @@ def test_what_cannot_be_reported_is_refused_in_one_line(folder, capfd) -> None:
     assert "no finished run yet" in capfd.readouterr().err
 
 
+def test_a_file_that_cannot_be_written_is_named_with_its_option(folder, capfd) -> None:
+    (folder / "taken").write_text("a file")
+    assert main(["report", "-o", "taken/report.html"]) == 2
+    told = capfd.readouterr().err
+    assert told.startswith("tokenline: --output: taken/report.html cannot be written: ")
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("inputs", "looked_up", "name"),
+    [
+        ([{"name": "base_model", "id": 9, "run": "a-run"}], "", "model #9 of run a-run"),
+        ([{"name": "base_model", "id": 9, "run": ""}], "b-run", "model #9 of run b-run"),
+        ([{"name": "base_model", "id": 9, "run": ""}], "", "model #9"),
+        ([], "", "a model"),
+    ],
+)
+def test_what_training_started_from_is_told_by_id_and_run(
+    folder, capfd, inputs, looked_up, name
+) -> None:
+    place = RUNS / "20260102-000000/run.json"
+    record = json.loads(place.read_text())
+    rows = {"target": {"kept": 9, "moved": 0, "new": 1, "left_out": 0}}
+    model = "/elsewhere/runs/numbers/artifacts/SequenceTrainer/model/8"
+    record["history"]["start"] = {"model": model, "rows": rows, "slots": {}}
+    output = {"name": "result", "id": 9, "type": "Model", "uri": "a", "hash": ""}
+    record["lineage"] = [
+        {"name": "BaseModel", "run": looked_up, "inputs": [], "outputs": [output]},
+        {"name": "SequenceTrainer", "inputs": inputs, "outputs": []},
+    ]
+    place.write_text(json.dumps(record))
+    text = _printed(capfd, "--format", "markdown")
+    assert f"started from {name} (…/SequenceTrainer/model/8): target 9 rows kept" in text
+    assert "/elsewhere" not in text
+
+
 def test_paths_are_as_the_user_would_type_them(folder, capfd) -> None:
     place = RUNS / "20260102-000000/run.json"
     record = json.loads(place.read_text())

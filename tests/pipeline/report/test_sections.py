@@ -13,7 +13,7 @@ from pipeline.report.data import ReportData
 from pipeline.report.lengths import lengths
 from pipeline.report.lineage import lineage
 from pipeline.report.metrics import numbers
-from pipeline.report.samples import samples
+from pipeline.report.samples import samples, worst
 from pipeline.report.slices import intervals, positions
 from pipeline.report.tags import tags
 from pipeline.report.timing import goodput
@@ -56,9 +56,9 @@ def test_failed_checks_come_first_and_changes_have_signs() -> None:
     lower = {"slice": "a=2", "metric": "token_accuracy", "kind": "max_decrease", "bound": -0.01}
     found = [finding | {"passed": True}, lower | {"passed": False, "value": -0.05}]
     assert _words(checks({"findings": found})) == (
-        "2 checks, 1 failed slice check verdict value interval bound "
-        "a=2 token accuracy max decrease failed −5.00 points – −1.00 points "
-        "a=1 token accuracy min passed 90.00 % – 80.00 %"
+        "2 checks, 1 failed slice check verdict value interval limit "
+        "a=2 token accuracy change, at least failed −5.00 points – −1.00 points "
+        "a=1 token accuracy at least passed 90.00 % – 80.00 %"
     )
 
 
@@ -122,11 +122,11 @@ def test_changes_are_better_or_worse_only_where_the_interval_excludes_0() -> Non
     for ends, said in (([-0.2, -0.05], "better"), ([-0.2, 0.0], ""), ([-0.1, 0.05], "")):
         changed = copy.deepcopy(item)
         changed["intervals"]["diff"]["masked_token_loss"] = ends
-        found = _words(numbers({"slices": [changed]}))
+        found = _words(numbers({"slices": [changed]}, {}))
         assert f"Δ −0.100 {said}".strip() + " " in found
         assert ("Δ −0.100 better" in found) == bool(said)
     accuracy = measured("", "", 1.5, 1.4, 1e6)
-    assert "points worse" in _words(numbers({"slices": [accuracy]}))
+    assert "points worse" in _words(numbers({"slices": [accuracy]}, {}))
 
 
 def test_metrics_that_the_report_does_not_know_are_shown() -> None:
@@ -134,14 +134,14 @@ def test_metrics_that_the_report_does_not_know_are_shown() -> None:
         "candidate": {"masked_token_loss": 1.0, "my_metric": 0.25},
         "diff": {"my_metric": 0.1},
     }
-    found = _words(numbers({"slices": [item]}))
+    found = _words(numbers({"slices": [item]}, {}))
     assert "my metric" in found
     assert "0.2500 Δ +0.100 – –" in found
 
 
 def test_positions_have_both_models() -> None:
     found = Page(str(blocks(positions({"slices": slices()}))))
-    assert "candidate 1.383 baseline 1.443" in found.words
+    assert "this model last blessed model bars: intervals of this model" in found.words
     looks = [given["class"] for tag, given in found.tags if tag == "g"]
     assert looks == ["main", "other"]
 
@@ -172,6 +172,34 @@ def test_shades_are_by_loss_and_not_by_colour_alone() -> None:
 def test_a_long_sample_is_cut_and_says_so() -> None:
     sample = {"tokens": ["a"] * 1234, "losses": [0.1] * 1234, "weights": [1.0] * 1234}
     assert "… 1,034 more tokens" in _words(samples({"samples": [sample]}))
+
+
+def test_all_that_was_asked_for_is_there_the_rest_folded() -> None:
+    """`eval.worst` and `eval.samples` say how many; none is left out."""
+    given = [{"tokens": [f"token{i}"], "losses": [0.1], "weights": [1.0]} for i in range(15)]
+    found = _words(samples({"samples": given}))
+    assert [f"token{i} " in f"{found} " for i in range(15)] == [True] * 15
+    assert found.index("token11") < found.index("3 more samples") < found.index("token12")
+    rows = [{"text": f"text{i}", "token": f"token{i}"} for i in range(14)]
+    found = _words(worst({"examples": rows, "tokens": rows}))
+    assert found.index("text11") < found.index("2 more examples") < found.index("text12")
+    assert found.index("token11") < found.index("2 more tokens") < found.index("token13")
+    assert "more" not in _words(worst({"examples": rows[:12], "tokens": rows[:12]}))
+
+
+def test_what_a_sample_is_depends_on_the_task() -> None:
+    sample = {"source": "We go", "tokens": ["PRON", "VERB"], "generated": "PRON NOUN"}
+    assert "tokens We go tags PRON VERB predicted PRON NOUN" in _words(
+        samples({"samples": [sample]}, tags=True)
+    )
+    sample = {"tokens": ["a", "b"], "prompt": "so far", "generated": "so good"}
+    assert "target a b given so far generated so good" in _words(samples({"samples": [sample]}))
+
+
+def test_why_nothing_was_decoded_is_said() -> None:
+    item = {"candidate": {"masked_token_loss": 1.0}}
+    found = _words(numbers({"slices": [item]}, {"examples": 0, "problem": "it does not load"}))
+    assert "Nothing was decoded: it does not load." in found
 
 
 def test_lengths_of_packed_rows() -> None:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from components import sequence_loss as loss
 from components.evaluator import metrics
 from components.trainer import batching
-from pipeline import use_model
+from pipeline import model_rows
 from pipeline.verify import fused, masking, one_number, parity, poison, skew, splitting
 from pipeline.verify.certificate import FAIL
 from pipeline.verify.model import ExportedModel
@@ -202,7 +202,7 @@ def test_each_number_is_compared_by_itself(case, monkeypatch) -> None:
     batches, sums = batching.evaluation_batches, metrics.sums_of_examples
     monkeypatch.setattr(batching, "evaluation_batches", lambda *a, **k: batches(*a, **k).take(7))
     monkeypatch.setattr(metrics, "sums_of_examples", averaging_examples(sums))
-    monkeypatch.setattr(use_model, "scored", rounding(use_model.scored))
+    monkeypatch.setattr(model_rows, "scored", rounding(model_rows.scored))
     monkeypatch.setattr(loss, "SequenceLoss", AveragingPositions)
     record = case("lm").subject.record
     trained = record["history"]["validation"]["masked_token_loss"]

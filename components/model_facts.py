@@ -1,0 +1,82 @@
+"""What an exported model says of itself, in a file beside its graph. Reading it needs no TensorFlow."""
+
+import json
+import os
+from collections.abc import Mapping
+from typing import IO, Any
+
+from components.errors import InputError
+from transform.settings import Settings
+
+FILE = os.path.join("assets.extra", "tokenline.json")
+
+
+def read(folder: str) -> dict[str, Any]:
+    """The facts of the SavedModel in a folder.
+
+    Raises:
+      InputError: it says nothing, or no JSON object.
+    """
+    path = os.path.join(folder, FILE)
+    try:
+        with _opened(path) as file:
+            found = json.load(file)
+    except FileNotFoundError:
+        raise InputError(f"{folder} holds no {FILE}, expected a model of tokenline") from None
+    except ValueError as error:
+        raise InputError(f"{path}: got invalid JSON ({error}), expected an object") from None
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: got {type(found).__name__}, expected a JSON object")
+    return found
+
+
+def read_or_nothing(folder: str) -> dict[str, Any]:
+    """The same; {} of a model that says nothing of itself.
+
+    Raises:
+      InputError: what it says is no JSON object.
+    """
+    return read(folder) if _exists(os.path.join(folder, FILE)) else {}
+
+
+def settings(facts: Mapping[str, Any], folder: str) -> Settings:
+    """How the model in this folder makes tokens.
+
+    Raises:
+      InputError: the facts do not say, or not in this version's words.
+    """
+    try:
+        return Settings.from_json(json.dumps(facts["settings"]))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        told = f"{type(error).__name__}: {error}"
+        path = os.path.join(folder, FILE)
+        raise InputError(f"{path}: got no settings of this version of tokenline ({told})") from None
+
+
+def target_ids(facts: Mapping[str, Any]) -> int:
+    """How many target ids the model tells apart; 0 if it does not say."""
+    return int(facts.get("model", {}).get("vocabulary_size", 0))
+
+
+def _is_remote(path: str) -> bool:
+    return "://" in path
+
+
+def _opened(path: str) -> IO[str]:
+    if not _is_remote(path):
+        return open(path, encoding="utf-8")
+    import tensorflow as tf  # heavy, and only it reads what is not on this machine
+
+    if not tf.io.gfile.exists(path):
+        raise FileNotFoundError(path)
+    opened: IO[str] = tf.io.gfile.GFile(path)
+    return opened
+
+
+def _exists(path: str) -> bool:
+    if not _is_remote(path):
+        return os.path.exists(path)
+    import tensorflow as tf
+
+    found: bool = tf.io.gfile.exists(path)
+    return found

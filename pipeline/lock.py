@@ -1,0 +1,80 @@
+"""A lock file: one process at a time does what it guards, and the others are told who does.
+
+The kernel holds the lock (flock), so it ends with its process, however that ends; what is written in
+the file only tells who it was.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from components.errors import Passing
+from pipeline import paths
+
+
+class Held(Passing):
+    """Somebody else holds the lock."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lock: the process, and since when, in seconds since 1970."""
+
+    pid: int
+    started: float
+
+    @property
+    def told(self) -> str:
+        """The process, and for how long it has been holding the lock."""
+        return f"process {self.pid}, for {_duration(max(0.0, time.time() - self.started))}"
+
+
+@contextlib.contextmanager
+def held(path: str, what: str, *, advice: str = "wait for it") -> Iterator[None]:
+    """Hold the lock while the block runs; its folder is made.
+
+    Args:
+      path: of the lock file, which stays there.
+      what: what another holder is doing, a phrase: `another run of this pipeline`.
+      advice: what the user can do about it.
+
+    Raises:
+      Held: somebody else does.
+    """
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    # Not "w": that would empty a file that somebody else holds.
+    with open(path, "a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            other = holder(path)
+            who = f"{other.told}; " if other else ""
+            raise Held(
+                f"{what} is in progress ({who}{paths.shown(path)} is locked): {advice}"
+            ) from None
+        file.truncate(0)
+        json.dump({"pid": os.getpid(), "started": time.time()}, file)
+        file.flush()
+        yield
+
+
+def holder(path: str) -> Holder | None:
+    """Who holds the lock, or was the last to; None where the file does not say."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = json.load(file)
+        return Holder(int(found["pid"]), float(found["started"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _duration(seconds: float) -> str:
+    """One figure: 42 s, 5 min, 3 h, 2 days."""
+    for unit, length, most in (("s", 1, 120), ("min", 60, 120), ("h", 3600, 48)):
+        if seconds < most * length:
+            return f"{int(seconds // length)} {unit}"
+    return f"{int(seconds // 86400)} days"

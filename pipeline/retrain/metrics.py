@@ -1,0 +1,129 @@
+"""What Prometheus reads of retrain, as a file or at a loopback port.
+
+Source of the format: Prometheus, "Exposition formats", text format 0.0.4.
+"""
+
+import dataclasses
+import http.server
+import os
+import socketserver
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from components.errors import InputError
+from pipeline.retrain.states import Run
+from pipeline.retrain.telling import Facts
+
+
+class Metrics:
+    """What Prometheus reads: counters since this process started, and how things stand now."""
+
+    def __init__(self, pipeline: str, runs: Sequence[Run] = ()) -> None:
+        """Take the pipeline's name, and its runs of before, oldest first."""
+        self._pipeline = pipeline
+        self._lock = threading.Lock()
+        self._runs = {"pushed": 0, "refused": 0, "failed": 0}
+        self._spans: dict[str, int] = {}
+        self._values: dict[str, float] = {}
+        for run in runs:
+            if run.state in ("pushed", "refused"):
+                version = "" if run.pushed_version is None else str(run.pushed_version)
+                facts = {"seconds": run.ended - run.started, "at": run.ended}
+                self._came_out(facts | {"metrics": run.metrics, "version": version})
+
+    def __call__(self, event: str, facts: Facts) -> None:
+        with self._lock:
+            if event == "looked":
+                self._spans = dict(facts["spans"])
+            elif event == "run_started":
+                self._values["run_started_timestamp_seconds"] = facts["at"]
+            elif event.removeprefix("run_") in self._runs:
+                self._ended(event.removeprefix("run_"), facts)
+
+    def _ended(self, state: str, facts: Facts) -> None:
+        self._runs[state] += 1
+        if state == "failed":
+            self._values["last_run_seconds"] = facts["seconds"]
+        else:
+            self._came_out(facts)
+
+    def _came_out(self, facts: Facts) -> None:
+        self._values["last_run_seconds"] = facts["seconds"]
+        self._values["last_success_timestamp_seconds"] = facts["at"]
+        for name, value in facts["metrics"].items():
+            self._values[f"eval_{name}"] = value
+        if facts["version"]:
+            self._values["pushed_version"] = float(facts["version"])
+
+    def text(self) -> str:
+        """All of it, in Prometheus's text format."""
+        with self._lock:
+            runs = [self._line("runs_total", n, state=state) for state, n in self._runs.items()]
+            spans = [
+                self._line("spans", n, state=state) for state, n in sorted(self._spans.items())
+            ]
+            lines = ["# TYPE tokenline_runs_total counter", *runs]
+            lines += ["# TYPE tokenline_spans gauge", *spans]
+            for name, value in sorted(self._values.items()):
+                lines += [f"# TYPE tokenline_{name} gauge", self._line(name, value)]
+        return "\n".join(lines) + "\n"
+
+    def _line(self, name: str, value: float, **labels: str) -> str:
+        labels = {"pipeline": self._pipeline, **labels}
+        named = ",".join(f'{key}="{text}"' for key, text in labels.items())
+        return f"tokenline_{name}{{{named}}} {value}"
+
+
+@dataclasses.dataclass(frozen=True)
+class MetricsFile:
+    """Keeps a file as `metrics` stands, whole at any time: for node_exporter's textfile collector."""
+
+    metrics: Metrics
+    path: str
+
+    def __call__(self, event: str, facts: Facts) -> None:
+        del event, facts
+        partial = f"{self.path}.{os.getpid()}"
+        with open(partial, "w", encoding="utf-8") as file:
+            file.write(self.metrics.text())
+        os.replace(partial, self.path)
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def server_bind(self) -> None:
+        """Without the look-up of a name for the address, which may ask the network."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = "localhost", self.server_address[1]
+
+
+def serve(text: Callable[[], str], port: int) -> Any:
+    """Answer `GET /metrics` on a loopback port from a thread; returns the server.
+
+    Raises:
+      InputError: the port is taken.
+    """
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found = self.path.split("?")[0] == "/metrics"
+            body = text().encode() if found else b"only /metrics is here\n"
+            self.send_response(200 if found else 404)
+            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *arguments: Any) -> None:
+            """Say nothing: the terminal is retrain's."""
+
+    try:
+        server = _Server(("127.0.0.1", port), Handler)
+    except OSError as error:
+        raise InputError(
+            f"retrain.metrics_port: got {port}, expected a free port: {error.strerror}"
+        ) from None
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server

@@ -1,0 +1,88 @@
+"""What the next run is: which span versions are new in it, which ones it replays, what it is known by."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+from pipeline.retrain.states import TRAINED, Plan, RunResult, SpanVersion, State
+
+
+def next_plan(
+    state: State, *, window: int | None, together: bool, code: str, config_digest: str, now: float
+) -> Plan | None:
+    """The run that is to be made next, or None if none is due or one is going on.
+
+    Spans are new in the order of their numbers. One that is in its back-off holds those behind it, until it
+    is trained or parked: none is skipped.
+
+    Args:
+      state: the ledger.
+      window: how many spans a run reads at most, unless more are new; None for all.
+      together: all pending spans are new in one run, instead of one a run.
+      code, config_digest: what else decides the result.
+      now: Unix seconds.
+    """
+    pending = [one for one in state.newest().values() if one.state == "pending"]
+    if state.claimed() or not pending or not pending[0].is_due(now):
+        return None
+    new = _new(pending, now) if together else pending[:1]
+    spans = sorted(_content(one) for one in [*new, *_replayed(state, new, window)])
+    numbers = tuple(one.identity for one in new)
+    key = run_key(spans, numbers, code, config_digest)
+    return Plan(key, tuple(spans), numbers, _done(state, key))
+
+
+def wake_at(state: State, now: float) -> float | None:
+    """When `next_plan` has a plan though nothing new has come: now, or at the end of a back-off."""
+    pending = [one for one in state.newest().values() if one.state == "pending"]
+    if state.claimed() or not pending:
+        return None
+    return now if pending[0].is_due(now) else pending[0].retry_at
+
+
+def run_key(
+    spans: Sequence[tuple[int, int, str]],
+    new: Sequence[tuple[int, int]],
+    code: str,
+    config_digest: str,
+) -> str:
+    """64 hex digits: the same for the same content in, the same new spans, the same code and settings."""
+    contents = [[span, content] for span, _, content in spans]
+    text = json.dumps([contents, [span for span, _ in new], code, config_digest])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _new(pending: list[SpanVersion], now: float) -> list[SpanVersion]:
+    """Those at the head of the queue that may be new in one run."""
+    if pending[0].alone:
+        return pending[:1]
+    if begun := pending[0].run_key:  # it may have pushed before it died: the same run again
+        return [version for version in pending if version.run_key == begun]
+    several: list[SpanVersion] = []
+    for version in pending:
+        if version.alone or not version.is_due(now):
+            break
+        several.append(version)
+    return several
+
+
+def _replayed(state: State, new: list[SpanVersion], window: int | None) -> list[SpanVersion]:
+    """Spans that were trained and lie there as they were then, the highest numbers first."""
+    newest = reversed(state.newest().values())
+    trained = [one for one in newest if one.state in TRAINED and not one.gone]
+    return trained if window is None else trained[: max(0, window - len(new))]
+
+
+def _content(version: SpanVersion) -> tuple[int, int, str]:
+    return version.span, version.version, version.content
+
+
+def _done(state: State, key: str) -> RunResult | None:
+    """What became of the run of this key, if it was pushed or refused.
+
+    Its spans know that longer than the list of runs does.
+    """
+    for one in state.spans:
+        if one.run_key == key and (one.state == "pushed" or one.state == "refused"):
+            return one.state
+    return None

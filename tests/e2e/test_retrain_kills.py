@@ -1,0 +1,63 @@
+"""retrain killed at named points and at random times, then run again: nothing is lost, doubled or half.
+
+A first run on span 1 is kept as it is on disk; each test goes back to it, brings span 2, and has the
+run on it killed. What the undisturbed run makes of span 2 is what must come out.
+"""
+
+import random
+
+import pytest
+from retrain_project import check_as_undisturbed
+
+pytestmark = pytest.mark.pipeline
+
+# Where the run is killed: `sitecustomize`'s KILL_AT, and whether retrain goes with it.
+POINTS = {
+    "span claimed": ("pipeline.retrain.supervise:run_child:before:1", False),
+    "run just started": ("pipeline.inputs:resolve:after:1", True),
+    "after ingest": ("components.example_gen.executor:Executor.Do:after:1", True),
+    "mid-Transform": ("components.sequence_transform.materialise:materialise:after:1", True),
+    "mid-training": ("components.trainer.checkpoint:Checkpoints.save:after:2", True),
+    "mid-checkpoint": ("components.trainer.checkpoint:_write_whole:before:2", True),
+    "after export": ("components.trainer.executor:Executor.Do:after:1", True),
+    "mid-evaluation": ("components.evaluator.evaluation:_judge:before:1", True),
+    "mid-push": ("components.pusher.versions:_sync:before:3", True),
+    "just pushed": ("components.pusher.versions:push:after:1", True),
+    "push not told": ("pipeline.retrain.child:_outcome:before:1", True),
+    "push told, not in the ledger": ("pipeline.retrain.child:_prune:before:1", True),
+    "the run alone": ("components.trainer.checkpoint:Checkpoints.save:after:1", False),
+}
+QUICK = ("mid-training", "mid-push", "push told, not in the ledger")
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        pytest.param(
+            name, marks=[] if name in QUICK else pytest.mark.slow, id=name.replace(" ", "-")
+        )
+        for name in POINTS
+    ],
+)
+def test_killed_at_a_named_point(project, undisturbed, point: str, tmp_path) -> None:
+    project.restore()
+    project.span(2)
+    place, with_parent = POINTS[point]
+    settings = {"KILL_AT": place, "KILLED": str(tmp_path / "killed")}
+    killed = project.retrain(**settings, **({"KILL_PARENT": "1"} if with_parent else {}))
+    assert (tmp_path / "killed").exists(), killed.stdout + killed.stderr
+    again = project.retrain()
+    assert again.returncode == 0, again.stdout + again.stderr
+    check_as_undisturbed(project, undisturbed)
+    assert "nothing new" in project.retrain().stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("draw", range(20))
+def test_killed_at_a_random_time(project, undisturbed, draw: int) -> None:
+    project.restore()
+    project.span(2)
+    project.retrain_for(random.Random(draw).uniform(0.2, 25.0))
+    again = project.retrain()
+    assert again.returncode == 0, again.stdout + again.stderr
+    check_as_undisturbed(project, undisturbed)

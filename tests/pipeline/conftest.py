@@ -1,0 +1,6 @@
+"""What tests of this folder share is beside them."""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))

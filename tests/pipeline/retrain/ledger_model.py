@@ -1,0 +1,350 @@
+"""A world of span folders, runners and crashes around the ledger, and what must hold in it all the time.
+
+The machine knows what has really been trained: an outcome lies on disk before the ledger hears of it, and
+outlives whoever made it. Everything goes through documents, as it does on disk.
+"""
+
+import itertools
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from retrain_story import arrival
+
+from pipeline.retrain import documents, observing, outcomes, planning
+from pipeline.retrain.states import TRAINED, State
+
+BACKOFF = 30.0
+SPANS = st.integers(1, 4)
+CONTENTS = st.sampled_from("xyz")
+MEANWHILE = st.sampled_from(("nothing", "nothing", "other", "dies before", "dies after"))
+UNTRAINED = ("waiting", "pending", "parked", "ignored", "claimed")
+
+
+class MemoryLedger:
+    """As `ledger.Ledger`, in memory."""
+
+    def __init__(self):
+        self._state, self._token = State(), 0
+
+    def load(self):
+        return self._state, str(self._token)
+
+    def save(self, state, token):
+        if token != str(self._token):
+            return False
+        text = documents.as_text(state)
+        self._state, self._token = documents.from_text(text, "memory"), self._token + 1
+        return True
+
+
+@dataclass
+class World:
+    """What there is outside of the ledger.
+
+    Attributes:
+      folders: span -> (content, whether it is ready).
+      claims: run key -> the plan; what was claimed last, by whomever.
+      alive: key of the run whose claimer lives, or None.
+      outcomes: run key -> whether it was pushed; each is made once.
+      seen: span -> content that the ledger has been shown last, when it was ready.
+    """
+
+    folders: dict[int, tuple[str, bool]] = field(default_factory=dict)
+    claims: dict[str, Any] = field(default_factory=dict)
+    alive: str | None = None
+    outcomes: dict[str, bool] = field(default_factory=dict)
+    seen: dict[int, str] = field(default_factory=dict)
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """`functions` may be a mutant of the real ones."""
+
+    functions: Any = {**vars(observing), **vars(planning), **vars(outcomes)}
+
+    def __init__(self):
+        super().__init__()
+        self.world, self.ledger, self.now = World(), MemoryLedger(), 1e6
+        self.before = State()
+
+    def call(self, name, *arguments, **named):
+        return self.functions[name](*arguments, **named)
+
+    @initialize(
+        late=st.sampled_from(("retrain", "retrain", "ignore", "error")),
+        window=st.sampled_from((1, 2, 3, None)),
+        together=st.booleans(),
+        retries=st.integers(0, 2),
+    )
+    def configure(self, late, window, together, retries):
+        self.late, self.retries, self.together = late, retries, together
+        self.planned = {"window": window, "together": together, "code": "c", "config_digest": "d"}
+
+    # The world outside.
+
+    @rule(span=SPANS, content=CONTENTS, ready=st.sampled_from((True, True, True, False)))
+    def files_come(self, span, content, ready):
+        self.world.folders[span] = (content, ready)
+
+    @rule(span=SPANS)
+    def folder_goes(self, span):
+        self.world.folders.pop(span, None)
+
+    @rule(seconds=st.sampled_from((1.0, 29.0, 60.0, 5000.0, -400.0, -1e5)))
+    def clock_moves(self, seconds):
+        self.now += seconds
+
+    @precondition(lambda self: self.world.alive)
+    @rule()
+    def runner_dies(self):
+        self.world.alive = None
+
+    @precondition(lambda self: self.world.alive and self.world.alive not in self.world.outcomes)
+    @rule(pushed=st.booleans())
+    def child_ends(self, pushed):
+        """The model is there, and pushed or not; the ledger does not know yet."""
+        self.world.outcomes[self.world.alive] = pushed
+
+    # What runners do. Each loads, changes and saves; `meanwhile` says what happens before the save.
+
+    @rule(meanwhile=MEANWHILE)
+    def look(self, meanwhile):
+        self.save(self.looked, meanwhile)
+
+    @rule(meanwhile=MEANWHILE)
+    def start_next(self, meanwhile):
+        state = self.state()
+        plan = self.plan(state)
+        if plan is None:
+            return
+        self.check_plan(state, plan)
+        if plan.done:
+            self.save(lambda _: self.call("adopt", state, plan, now=self.now), meanwhile, state)
+            return
+        saved = self.save(
+            lambda _: self.call("claim", state, plan, pid=7, now=self.now), meanwhile, state
+        )
+        if saved:
+            assert plan.key not in self.world.outcomes, "what was trained is trained again"
+            self.world.claims[plan.key] = plan
+            self.world.alive = None if meanwhile == "dies after" else plan.key
+
+    @precondition(lambda self: self.world.alive in self.world.outcomes)
+    @rule(meanwhile=MEANWHILE)
+    def tell(self, meanwhile):
+        key = self.world.alive
+        self.save(lambda state: self.finish(state, key), meanwhile)
+        if meanwhile != "nothing":
+            self.save(lambda state: self.finish(state, key))
+        self.world.alive = None
+
+    @precondition(lambda self: self.world.alive and self.world.alive not in self.world.outcomes)
+    @rule(permanent=st.sampled_from((False, False, True)), meanwhile=MEANWHILE)
+    def fail(self, permanent, meanwhile):
+        key, settings = self.world.alive, {"retries": self.retries, "backoff_seconds": BACKOFF}
+        settings |= {"permanent": permanent, "now": self.now}
+        if self.save(lambda state: self.call("failed", state, key, "bad", **settings), meanwhile):
+            for one in self.state().spans:
+                if one.state == "parked" and one.run_key == key and not permanent:
+                    assert one.attempts == self.retries + 1, "parked too early"
+        self.world.alive = None
+
+    @precondition(lambda self: self.world.alive and self.world.alive not in self.world.outcomes)
+    @rule(meanwhile=MEANWHILE)
+    def interrupt(self, meanwhile):
+        key = self.world.alive
+        self.save(lambda state: self.call("release", state, key, now=self.now), meanwhile)
+        self.world.alive = None
+
+    @precondition(lambda self: not self.world.alive)
+    @rule(meanwhile=MEANWHILE)
+    def find_the_dead(self, meanwhile):
+        self.save(self.recovered, meanwhile)
+
+    @precondition(lambda self: not self.world.alive)
+    @rule(content=CONTENTS)
+    def is_told_late(self, content):
+        """The claim is given back, its files change, and only then its outcome is found."""
+        run = self.state().claimed()
+        if run is None or run.key not in self.world.outcomes:
+            return
+        self.save(lambda state: self.call("recover", state, retries=self.retries, now=self.now))
+        self.world.folders[run.new[0][0]] = (content, True)
+        self.save(self.looked)
+        self.save(lambda state: self.finish(state, run.key))
+
+    @rule(span=SPANS, meanwhile=MEANWHILE)
+    def user_retries(self, span, meanwhile):
+        def retried(state):
+            newest = state.newest().get(span)
+            if newest and newest.state in ("parked", "ignored", "pending") and not newest.gone:
+                return self.call("retry", state, span, now=self.now)
+            return state
+
+        self.save(retried, meanwhile)
+
+    # What holds at any time.
+
+    @invariant()
+    def one_record_of_each(self):
+        state = self.state()
+        identities = [one.identity for one in state.spans]
+        assert identities == sorted(set(identities)), "a version twice, or out of order"
+        keys = [run.key for run in state.runs]
+        assert len(keys) == len(set(keys)), "a run twice"
+        claimed = [run.key for run in state.runs if run.state == "claimed"]
+        assert len(claimed) <= 1, "two runs at once"
+        held = {one.run_key for one in state.spans if one.state == "claimed"}
+        assert held == set(claimed), "a claim without its run, or a run without its claims"
+
+    @invariant()
+    def versions_follow_each_other(self):
+        versions: dict[int, list[Any]] = {}
+        for one in self.state().spans:
+            versions.setdefault(one.span, []).append(one)
+        for own in versions.values():
+            assert [one.version for one in own] == [*range(1, len(own) + 1)], "a version is lost"
+            assert all(one.state in TRAINED for one in own[:-1]), (
+                "an untrained version is passed over"
+            )
+            for one, after in itertools.pairwise(own):
+                assert one.content != after.content, "new content is what was there"
+
+    @invariant()
+    def new_in_exactly_one_run(self):
+        state = self.state()
+        for one in state.spans:
+            if one.state in TRAINED:
+                assert self.world.outcomes[one.run_key] == (one.state == "pushed")
+                of = self.world.claims[one.run_key].spans
+                assert (one.span, one.content) in [(span, content) for span, _, content in of]
+        done = [run for run in state.runs if run.state in TRAINED]
+        new = [identity for run in done for identity in self.world.claims[run.key].new]
+        assert len(new) == len(set(new)), "a span version is new in two runs"
+        trained = {one.identity for one in state.spans if one.state in TRAINED}
+        assert set(new) <= trained, "what was trained is not known"
+
+    @invariant()
+    def what_was_trained_stays(self):
+        state = self.state()
+        now = {one.identity: one for one in state.spans}
+        for one in self.before.spans:
+            if one.state in TRAINED:
+                there = now[one.identity]
+                same = (there.state, there.content, there.run_key)
+                assert same == (one.state, one.content, one.run_key), "the past has changed"
+        self.before = state
+
+    @invariant()
+    def nothing_is_forgotten(self):
+        newest = self.state().newest()
+        assert set(self.world.seen) <= set(newest), "a span is forgotten"
+        for span, content in self.world.seen.items():
+            one = newest[span]
+            if one.state != "waiting" and one.state != "claimed" and one.signature:
+                assert one.content == content, "content that was seen is forgotten"
+
+    @invariant()
+    def attempts_are_counted(self):
+        for one in self.state().spans:
+            if one.state == "pending":
+                assert one.attempts <= self.retries, "never parked"
+            if one.state in ("parked", "refused", "ignored", "waiting"):
+                assert one.reason, "no reason"
+
+    def teardown(self):
+        """Quiet: whoever has died is found, files are complete, runs end. Then nothing is left to do."""
+        if not hasattr(self, "planned"):
+            return
+        self.world.alive = None
+        self.world.folders = {span: (text, True) for span, (text, _) in self.world.folders.items()}
+        for _ in range(100):
+            self.save(self.recovered)
+            self.save(self.looked)
+            self.now = self.call("wake_at", self.state(), self.now) or self.now
+            self.start_next("nothing")
+            if self.world.alive:
+                self.world.outcomes.setdefault(self.world.alive, True)
+                self.tell("nothing")
+            elif self.plan(self.state()) is None:
+                break
+        newest = self.state().newest()
+        for span, (content, _) in self.world.folders.items():
+            assert newest[span].state in ("pushed", "refused", "parked", "ignored"), "not done"
+            assert newest[span].content == content, "what lies there was never taken"
+        self.one_record_of_each()
+        self.versions_follow_each_other()
+        self.new_in_exactly_one_run()
+
+    # Steps.
+
+    def state(self):
+        return self.ledger.load()[0]
+
+    def plan(self, state):
+        return self.call("next_plan", state, now=self.now, **self.planned)
+
+    def looked(self, state):
+        arrivals = [
+            arrival(span, content, why="" if ready else "no _SUCCESS")
+            for span, (content, ready) in self.world.folders.items()
+        ]
+        changed = self.call("observe", state, arrivals, late=self.late, now=self.now)
+        again = self.call("observe", changed, arrivals, late=self.late, now=self.now + 1)
+        assert again == changed, "a second look finds something"
+        claimed = {one.span for one in state.spans if one.state == "claimed"}
+        for span, (content, ready) in self.world.folders.items():
+            if ready and span not in claimed:
+                self.world.seen[span] = content
+        return changed
+
+    def finish(self, state, key):
+        pushed = self.world.outcomes[key]
+        return self.call("finished", state, key, pushed=pushed, now=self.now, reason="for reasons")
+
+    def recovered(self, state):
+        run = state.claimed()
+        if run and run.key in self.world.outcomes:
+            return self.finish(state, run.key)
+        return self.call("recover", state, retries=self.retries, now=self.now)
+
+    def save(self, change, meanwhile="nothing", loaded=None):
+        """Whether the change was saved in the end; dying before the save is not."""
+        state, token = self.ledger.load()
+        assert loaded in (None, state)
+        seen = dict(self.world.seen)
+        changed = change(state)
+        if meanwhile == "dies before":
+            self.world.seen = seen
+            return False
+        if meanwhile == "other" and self.ledger.load()[0] != self.looked(state):
+            self.save(self.looked)
+            assert not self.ledger.save(changed, token), "somebody's save is overwritten"
+            if loaded is not None:
+                return False
+            return self.save(change)
+        return self.ledger.save(changed, token)
+
+    def check_plan(self, state, plan):
+        """What is to be run, against the ledger that it is planned from."""
+        versions = {one.identity: one for one in state.spans}
+        pending = [one.identity for one in state.spans if one.state == "pending"]
+        assert list(plan.new) == pending[: len(plan.new)], "a pending span is skipped"
+        assert len(plan.new) == 1 or self.together, "several at once"
+        assert all(versions[one].is_due(self.now) for one in plan.new), "tried in its back-off"
+        spans = [span for span, _, _ in plan.spans]
+        assert spans == sorted(set(spans)), "a span is twice in the window"
+        assert {(span, version) for span, version, _ in plan.spans} >= set(plan.new)
+        for span, version, content in plan.spans:
+            one = versions[span, version]
+            assert one.content == content, "content that is not the version's"
+            assert one.identity in plan.new or one.state in TRAINED, "an untrained span is replayed"
+            assert not one.gone, "a span is read that is not there"
+            assert state.newest()[span] == one, "files are read that were trained otherwise"
+        most = self.planned["window"]
+        others = [one for one in state.newest().values() if one.state in TRAINED and not one.gone]
+        room = len(others) if most is None else max(0, most - len(plan.new))
+        wanted = {one.span for one in others[max(0, len(others) - room) :]}
+        assert set(spans) == wanted | {span for span, _ in plan.new}, "not the newest others"
+        assert self.plan(state) == plan, "not the same run for the same ledger"

@@ -1,0 +1,108 @@
+"""Ledgers that are wrong in one line: what the model check has to find."""
+
+import importlib
+import inspect
+
+# Name -> (module, a piece of its source, what stands there instead).
+MUTANTS = {
+    "late files overwrite what was trained": (
+        "observing",
+        "return [*here, _judged(_filled(follower, arrival, now), late, now)]",
+        "return [*here[:-1], _filled(newest, arrival, now)]",
+    ),
+    "late files are not noticed": (
+        "observing",
+        "        return _after_training(here, arrival, late, now)",
+        "        return here",
+    ),
+    "a folder that changes under a run changes its claim": (
+        "observing",
+        'if newest.state == "claimed" or _is_unchanged(newest, arrival):',
+        "if _is_unchanged(newest, arrival):",
+    ),
+    "a span whose folder is gone is forgotten": (
+        "observing",
+        'if newest.state == "claimed":\n        return versions',
+        "if True:\n        return []",
+    ),
+    "files that are again as before are a new version": (
+        "observing",
+        "if arrival.ready and before and arrival.content == before[-1].content:",
+        "if False:",
+    ),
+    "the newest span first, as resolvers do": (
+        "planning",
+        "else pending[:1]",
+        "else pending[-1:]",
+    ),
+    "those in a back-off are skipped": (
+        "planning",
+        'if one.state == "pending"]\n    if state.claimed() or not pending or not',
+        'if one.state == "pending" and one.is_due(now)]\n'
+        "    if state.claimed() or not pending or not",
+    ),
+    "no back-off": ("planning", " or not pending[0].is_due(now)", ""),
+    "a second run beside the first": (
+        "planning",
+        "if state.claimed() or not pending or",
+        "if not pending or",
+    ),
+    "untrained spans are replayed": (
+        "planning",
+        "if one.state in TRAINED and not one.gone",
+        "if not one.gone",
+    ),
+    "folders that are gone are read": (
+        "planning",
+        "if one.state in TRAINED and not one.gone",
+        "if one.state in TRAINED",
+    ),
+    "the oldest others are replayed": ("planning", "newest = reversed(", "newest = list("),
+    "a run that is done is made again": ("planning", "return one.state\n", "return None\n"),
+    "parked at the first failure": (
+        "outcomes",
+        "if not permanent and one.attempts <= retries:",
+        "if False:",
+    ),
+    "never parked": (
+        "outcomes",
+        "if not permanent and one.attempts <= retries:",
+        "if not permanent:",
+    ),
+    "attempts are not counted": ("outcomes", "attempts=one.attempts + 1, since=now", "since=now"),
+    "a run is recorded for each attempt": ("outcomes", "if one.key != run.key", ""),
+    "claims of the dead stay": ("outcomes", "run = state.claimed()\n", "run = None\n"),
+    "an end that is told twice": ("outcomes", "if run.state in TRAINED:", "if False:"),
+    "a late end takes later files for trained": (
+        "outcomes",
+        'one.signature if one.content == content else ""',
+        "one.signature",
+    ),
+    "a late end of a version that has gone is lost": (
+        "outcomes",
+        "state = _with_lost(state, run, now)",
+        "",
+    ),
+}
+# What random stories seldom come to; the tests of observing, planning, outcomes and the command find these.
+FOUND_BY_EXAMPLES = {
+    "files that are again as before are a new version",
+    "those in a back-off are skipped",
+    "no back-off",
+    "folders that are gone are read",
+    "a run that is done is made again",
+    "attempts are not counted",
+    "a late end takes later files for trained",
+    "a late end of a version that has gone is lost",
+}
+
+
+def functions(name, real):
+    """All functions of the ledger, those of one module from source with the mutant's line."""
+    module_name, line, instead = MUTANTS[name]
+    module = importlib.import_module(f"pipeline.retrain.{module_name}")
+    source = inspect.getsource(module)
+    assert source.count(line) == 1, f"{module_name}: {line!r} is not there once"
+    namespace = {"__name__": module.__name__}
+    exec(compile(source.replace(line, instead), name, "exec"), namespace)
+    return {**real, **namespace}
