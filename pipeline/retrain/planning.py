@@ -56,11 +56,10 @@ def _new(pending: list[SpanVersion], now: float) -> list[SpanVersion]:
     """Those at the head of the queue that may be new in one run."""
     if pending[0].alone:
         return pending[:1]
-    if begun := pending[0].run_key:  # it may have pushed before it died: the same run again
-        return [version for version in pending if version.run_key == begun]
+    begun = pending[0].run_key  # it may have pushed before it died: the same run again
     several: list[SpanVersion] = []
     for version in pending:
-        if version.alone or not version.is_due(now):
+        if version.alone or not version.is_due(now) or (begun and version.run_key != begun):
             break
         several.append(version)
     return several

@@ -56,6 +56,7 @@ class Retrainer:
         self._config_digest = digest(config)
         self._ended: list[str] = []
         self._seen = 0  # looks that found something new
+        self._held_up = False  # by something outside, which another run would meet as well
 
     def once(self) -> int:
         """Take all spans that are due; returns the exit code."""
@@ -92,7 +93,7 @@ class Retrainer:
             if told != len(self._ended):
                 self._teller.tell("waiting")
                 told = len(self._ended)
-            at_most = None if due is None else due - time.time()
+            at_most = None if due is None or self._held_up else due - time.time()
             watcher.pause(changed=self._seen != before, at_most=at_most)
         raise supervise.Stopped
 
@@ -133,7 +134,7 @@ class Retrainer:
                 raise supervise.Stopped
 
     def _take_all(self) -> State:
-        """Look for spans and run what is due, until nothing is.
+        """Look for spans and run what is due, until nothing is, or something outside is in the way.
 
         Raises:
           supervise.Stopped: somebody asked for it.
@@ -152,6 +153,8 @@ class Retrainer:
                 self._adopt(plan)
                 continue
             self._run(plan)
+            if self._held_up:
+                return state
 
     def _adopt(self, plan: Plan) -> None:
         """No run: one with the same key is done."""
@@ -252,6 +255,7 @@ class Retrainer:
         facts["new"] = _spans(span for span, *_ in run.new) if run else ""
         facts |= {"run": outcome.run, "version": outcome.version, "metrics": outcome.metrics}
         self._ended.append("bad" if outcome.permanent else outcome.state)
+        self._held_up = outcome.passing
         if outcome.state == "failed":
             self._fail(key, outcome, facts)
             return

@@ -16,10 +16,25 @@ from pipeline.retrain import documents, observing, outcomes, planning
 from pipeline.retrain.states import TRAINED, State
 
 BACKOFF = 30.0
-SPANS = st.integers(1, 4)
-CONTENTS = st.sampled_from("xyz")
-MEANWHILE = st.sampled_from(("nothing", "nothing", "other", "dies before", "dies after"))
-UNTRAINED = ("waiting", "pending", "parked", "ignored", "claimed")
+# What the arguments of rules may be, for hypothesis and for `walk`.
+CHOICES = {
+    "span": (1, 2, 3, 4),
+    "content": ("x", "y", "z"),
+    "ready": (True, True, True, False),
+    "seconds": (1.0, 29.0, 60.0, 5000.0, -400.0, -1e5),
+    "pushed": (True, False),
+    "permanent": (False, False, True),
+    "meanwhile": ("nothing", "nothing", "nothing", "other", "dies before", "dies after"),
+    "late": ("retrain", "retrain", "ignore", "error"),
+    "window": (1, 2, 3, None),
+    "together": (False, True),
+    "retries": (0, 1, 2),
+    "ends_well": (True, False),
+}
+CONFIGURED = ("late", "window", "together", "retries", "ends_well")
+DRAWN = {name: st.sampled_from(values) for name, values in CHOICES.items()}
+# How often a walk takes a rule, if not once.
+WEIGHTS = {"look": 6, "start_next": 8, "child_ends": 6, "tell": 6, "fail": 4, "is_told_late": 4}
 
 
 class MemoryLedger:
@@ -72,26 +87,27 @@ class LedgerMachine(RuleBasedStateMachine):
         return self.functions[name](*arguments, **named)
 
     @initialize(
-        late=st.sampled_from(("retrain", "retrain", "ignore", "error")),
-        window=st.sampled_from((1, 2, 3, None)),
-        together=st.booleans(),
-        retries=st.integers(0, 2),
+        late=DRAWN["late"],
+        window=DRAWN["window"],
+        together=DRAWN["together"],
+        retries=DRAWN["retries"],
+        ends_well=DRAWN["ends_well"],
     )
-    def configure(self, late, window, together, retries):
-        self.late, self.retries, self.together = late, retries, together
+    def configure(self, late, window, together, retries, ends_well):
+        self.late, self.retries, self.together, self.ends_well = late, retries, together, ends_well
         self.planned = {"window": window, "together": together, "code": "c", "config_digest": "d"}
 
     # The world outside.
 
-    @rule(span=SPANS, content=CONTENTS, ready=st.sampled_from((True, True, True, False)))
+    @rule(span=DRAWN["span"], content=DRAWN["content"], ready=DRAWN["ready"])
     def files_come(self, span, content, ready):
         self.world.folders[span] = (content, ready)
 
-    @rule(span=SPANS)
+    @rule(span=DRAWN["span"])
     def folder_goes(self, span):
         self.world.folders.pop(span, None)
 
-    @rule(seconds=st.sampled_from((1.0, 29.0, 60.0, 5000.0, -400.0, -1e5)))
+    @rule(seconds=DRAWN["seconds"])
     def clock_moves(self, seconds):
         self.now += seconds
 
@@ -101,18 +117,18 @@ class LedgerMachine(RuleBasedStateMachine):
         self.world.alive = None
 
     @precondition(lambda self: self.world.alive and self.world.alive not in self.world.outcomes)
-    @rule(pushed=st.booleans())
+    @rule(pushed=DRAWN["pushed"])
     def child_ends(self, pushed):
         """The model is there, and pushed or not; the ledger does not know yet."""
         self.world.outcomes[self.world.alive] = pushed
 
     # What runners do. Each loads, changes and saves; `meanwhile` says what happens before the save.
 
-    @rule(meanwhile=MEANWHILE)
+    @rule(meanwhile=DRAWN["meanwhile"])
     def look(self, meanwhile):
         self.save(self.looked, meanwhile)
 
-    @rule(meanwhile=MEANWHILE)
+    @rule(meanwhile=DRAWN["meanwhile"])
     def start_next(self, meanwhile):
         state = self.state()
         plan = self.plan(state)
@@ -131,7 +147,7 @@ class LedgerMachine(RuleBasedStateMachine):
             self.world.alive = None if meanwhile == "dies after" else plan.key
 
     @precondition(lambda self: self.world.alive in self.world.outcomes)
-    @rule(meanwhile=MEANWHILE)
+    @rule(meanwhile=DRAWN["meanwhile"])
     def tell(self, meanwhile):
         key = self.world.alive
         self.save(lambda state: self.finish(state, key), meanwhile)
@@ -140,7 +156,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.world.alive = None
 
     @precondition(lambda self: self.world.alive and self.world.alive not in self.world.outcomes)
-    @rule(permanent=st.sampled_from((False, False, True)), meanwhile=MEANWHILE)
+    @rule(permanent=DRAWN["permanent"], meanwhile=DRAWN["meanwhile"])
     def fail(self, permanent, meanwhile):
         key, settings = self.world.alive, {"retries": self.retries, "backoff_seconds": BACKOFF}
         settings |= {"permanent": permanent, "now": self.now}
@@ -151,19 +167,19 @@ class LedgerMachine(RuleBasedStateMachine):
         self.world.alive = None
 
     @precondition(lambda self: self.world.alive and self.world.alive not in self.world.outcomes)
-    @rule(meanwhile=MEANWHILE)
+    @rule(meanwhile=DRAWN["meanwhile"])
     def interrupt(self, meanwhile):
         key = self.world.alive
         self.save(lambda state: self.call("release", state, key, now=self.now), meanwhile)
         self.world.alive = None
 
     @precondition(lambda self: not self.world.alive)
-    @rule(meanwhile=MEANWHILE)
+    @rule(meanwhile=DRAWN["meanwhile"])
     def find_the_dead(self, meanwhile):
         self.save(self.recovered, meanwhile)
 
     @precondition(lambda self: not self.world.alive)
-    @rule(content=CONTENTS)
+    @rule(content=DRAWN["content"])
     def is_told_late(self, content):
         """The claim is given back, its files change, and only then its outcome is found."""
         run = self.state().claimed()
@@ -174,7 +190,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.save(self.looked)
         self.save(lambda state: self.finish(state, run.key))
 
-    @rule(span=SPANS, meanwhile=MEANWHILE)
+    @rule(span=DRAWN["span"], meanwhile=DRAWN["meanwhile"])
     def user_retries(self, span, meanwhile):
         def retried(state):
             newest = state.newest().get(span)
@@ -254,7 +270,10 @@ class LedgerMachine(RuleBasedStateMachine):
                 assert one.reason, "no reason"
 
     def teardown(self):
-        """Quiet: whoever has died is found, files are complete, runs end. Then nothing is left to do."""
+        """Quiet: the dead are found, files are complete, and runs all end, or all fail.
+
+        Then nothing is left to do.
+        """
         if not hasattr(self, "planned"):
             return
         self.world.alive = None
@@ -264,8 +283,10 @@ class LedgerMachine(RuleBasedStateMachine):
             self.save(self.looked)
             self.now = self.call("wake_at", self.state(), self.now) or self.now
             self.start_next("nothing")
-            if self.world.alive:
-                self.world.outcomes.setdefault(self.world.alive, True)
+            if self.world.alive and not self.ends_well:
+                self.fail(permanent=False, meanwhile="nothing")
+            elif self.world.alive:
+                self.world.outcomes[self.world.alive] = True
                 self.tell("nothing")
             elif self.plan(self.state()) is None:
                 break
@@ -273,9 +294,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for span, (content, _) in self.world.folders.items():
             assert newest[span].state in ("pushed", "refused", "parked", "ignored"), "not done"
             assert newest[span].content == content, "what lies there was never taken"
-        self.one_record_of_each()
-        self.versions_follow_each_other()
-        self.new_in_exactly_one_run()
+        self.check()
 
     # Steps.
 
@@ -326,6 +345,11 @@ class LedgerMachine(RuleBasedStateMachine):
             return self.save(change)
         return self.ledger.save(changed, token)
 
+    def check(self):
+        """All that holds at any time."""
+        for each in self.invariants:
+            each.function(self)
+
     def check_plan(self, state, plan):
         """What is to be run, against the ledger that it is planned from."""
         versions = {one.identity: one for one in state.spans}
@@ -348,3 +372,14 @@ class LedgerMachine(RuleBasedStateMachine):
         wanted = {one.span for one in others[max(0, len(others) - room) :]}
         assert set(spans) == wanted | {span for span, _ in plan.new}, "not the newest others"
         assert self.plan(state) == plan, "not the same run for the same ledger"
+
+
+def walk(machine, draw, steps):
+    """A life of the machine, without what hypothesis does around it: for many of them."""
+    machine.configure(**{name: draw.choice(CHOICES[name]) for name in CONFIGURED})
+    rules = [one for one in machine.rules for _ in range(WEIGHTS.get(one.function.__name__, 1))]
+    for _ in range(steps):
+        step = draw.choice([one for one in rules if all(may(machine) for may in one.preconditions)])
+        step.function(machine, **{name: draw.choice(CHOICES[name]) for name in step.arguments})
+        machine.check()
+    machine.teardown()
