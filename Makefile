@@ -10,8 +10,9 @@ CONFIG ?= pipeline_config.yaml
 run: setup
 	$(BIN)/tokenline run --config $(CONFIG)
 
+# A worker a core of two; the tests of a file stay together, as they share what they made.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # retrain killed at every named point and at random times, and many spans in a row: about an hour.
 test-slow: setup

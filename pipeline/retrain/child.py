@@ -28,6 +28,8 @@ def run_ordered(config: Config, path: str) -> int:
     if ordered.parent:
         _die_with(ordered.parent)
     try:
+        if ordered.config not in ("", order.config_digest(config)):
+            raise Passing("the configuration has changed since retrain was started: start it again")
         ended = run.run_line(config, ordered)
     except InputError as error:
         passing = isinstance(error, Passing)

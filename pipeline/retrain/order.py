@@ -5,9 +5,12 @@ Both are written whole or not at all, so that whoever reads one after a kill fin
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import os
 from typing import Any, Literal
+
+from pipeline.config import Config
 
 ORDER, OUTCOME = "order.json", "outcome.json"
 
@@ -20,12 +23,14 @@ class Order:
       key: of the run, see `states.run_key`.
       spans: (span, content) of all that it reads, ascending; `content` as `arrivals.Arrival` has it.
       new: those of them that no run has read before.
+      config: `config_digest` of the configuration that the key is made with; "": any.
       parent: id of the process without which the run is not to go on; 0: it needs none.
     """
 
     key: str
     spans: tuple[tuple[int, str], ...]
     new: tuple[int, ...]
+    config: str = ""
     parent: int = 0
 
     @property
@@ -57,6 +62,13 @@ class Outcome:
     run: str = ""
     version: str = ""
     metrics: dict[str, float] = dataclasses.field(default_factory=dict)
+
+
+def config_digest(config: Config) -> str:
+    """Hash of what of the configuration decides a run's result, but for which spans it reads."""
+    facts = dataclasses.asdict(config)
+    del facts["retrain"], facts["data"]["spans"], facts["data"]["generator"]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def write(found: Order | Outcome, folder: str) -> str:

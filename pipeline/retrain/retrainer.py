@@ -1,9 +1,6 @@
 """The runs of `tokenline retrain`, one after the other, and what the ledger is told of them."""
 
 import collections
-import dataclasses
-import hashlib
-import json
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -53,7 +50,7 @@ class Retrainer:
         self._stop = stop
         self._scanner = arrivals.Scanner(config)
         self._code = code_hash(*_CODE)
-        self._config_digest = digest(config)
+        self._config_digest = order.config_digest(config)
         self._ended: list[str] = []
         self._seen = 0  # looks that found something new
         self._held_up = False  # by something outside, which another run would meet as well
@@ -218,6 +215,7 @@ class Retrainer:
             key=plan.key,
             spans=tuple((span, content) for span, _, content in plan.spans),
             new=tuple(span for span, *_ in plan.new),
+            config=self._config_digest,
             parent=os.getpid(),
         )
         started = time.monotonic()
@@ -310,13 +308,6 @@ class Retrainer:
 
     def _run_folder(self, key: str) -> str:
         return os.path.join(paths.pipeline_folder(self._config), "retrain", "runs", key[:16])
-
-
-def digest(config: Config) -> str:
-    """Hash of what of the configuration decides a run's result, but for which spans it reads."""
-    facts = dataclasses.asdict(config)
-    del facts["retrain"], facts["data"]["spans"], facts["data"]["generator"]
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _numbers(new: tuple[tuple[int, int], ...]) -> str:

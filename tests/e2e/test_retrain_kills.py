@@ -27,7 +27,7 @@ POINTS = {
     "push told, not in the ledger": ("pipeline.retrain.child:_prune:before:1", True),
     "the run alone": ("components.trainer.checkpoint:Checkpoints.save:after:1", False),
 }
-QUICK = ("mid-training", "mid-push", "push told, not in the ledger")
+QUICK = ("mid-training",)  # the others are `make test-slow`
 
 
 @pytest.mark.parametrize(

@@ -84,17 +84,6 @@ MUTANTS = {
         "",
     ),
 }
-# What random stories seldom come to; the tests of observing, planning, outcomes and the command find these.
-FOUND_BY_EXAMPLES = {
-    "files that are again as before are a new version",
-    "those in a back-off are skipped",
-    "no back-off",
-    "folders that are gone are read",
-    "a run that is done is made again",
-    "attempts are not counted",
-    "a late end takes later files for trained",
-    "a late end of a version that has gone is lost",
-}
 
 
 def functions(name, real):
