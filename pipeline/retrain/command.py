@@ -47,7 +47,8 @@ def retrain(options: Options) -> int:
     Raises:
       InputError: the configuration or the ledger is not right, or another retrain is at work.
     """
-    config = load_config(options.config_file)
+    # Absolute: where it is called from must not change a run's key.
+    config = load_config(os.path.abspath(options.config_file))
     if files.SPAN not in config.data.path:
         raise InputError(
             f"data.path: got {config.data.path}, expected {files.SPAN} in it to retrain"

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from components.errors import InputError
+from pipeline.config import load_config
 from pipeline.retrain import command, order, supervise
 from pipeline.retrain.command import Options, retrain
 from pipeline.retrain.ledger import open_ledger
@@ -40,6 +41,7 @@ class Runs:
     def __call__(self, config_file: str, path: str, stop, output=None) -> supervise.ChildEnd:
         ordered = order.read_order(path)
         self.orders.append(ordered)
+        assert ordered.config == order.config_digest(load_config(config_file))  # as the run checks
         ends = self.ends.get(ordered.new[0], [])
         end = ends.pop(0) if ends else "pushed"
         if end == "stopped":
