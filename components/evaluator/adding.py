@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import apache_beam as beam
@@ -12,7 +13,7 @@ from components.evaluator import exact, identity, metrics, ranking, slicing, tag
 from components.evaluator.exact import Array, Ints
 from components.evaluator.models import ModelError
 from components.evaluator.positions import Scores, Tokens, cells_of, scores_of, tokens_of
-from components.evaluator.scoring import Scorer
+from components.evaluator.scoring import Scorer, graphs_as_written
 from components.evaluator.slicing import OVERALL
 from components.evaluator.token_slices import TokenSlices
 
@@ -65,6 +66,11 @@ class ScoreAndAdd(beam.DoFn):
                 self._scorers[kind] = Scorer(path, predicted=bool(self._plan.tags))
             except ModelError as error:
                 self._failures[kind] = str(error)
+        # A thread a model: one's small steps fill the cores while the other's wait.
+        self._threads = ThreadPoolExecutor(len(self._models), "score")
+
+    def teardown(self) -> None:
+        self._threads.shutdown()
 
     def start_bundle(self) -> None:
         # A bundle can be thrown away and run again, so each tells what it met, once.
@@ -83,7 +89,10 @@ class ScoreAndAdd(beam.DoFn):
     def _score_and_add(self, batch: list[bytes]) -> Iterator[Any]:
         digests = [identity.digest(row) for row in batch]
         buckets = np.array([identity.bucket(digest) for digest in digests])
-        found = [self._score(kind, batch, digests) for kind in self._models]
+        with graphs_as_written():
+            found = list(
+                self._threads.map(lambda kind: self._score(kind, batch, digests), self._models)
+            )
         tokens = [tokens_of(each.positions) if each and each.positions else None for each in found]
         rows = np.stack([_rows(*pair, len(batch)) for pair in zip(found, tokens, strict=True)], 1)
         values = self._slice_values(batch, rows[:, 0])
