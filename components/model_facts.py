@@ -9,6 +9,7 @@ from components.errors import InputError
 from transform.settings import Settings
 
 FILE = os.path.join("assets.extra", "tokenline.json")
+TRAINER_SCORES = os.path.join("assets.extra", "trainer_scores.json")  # see trainer.own_scores
 
 
 def read(folder: str) -> dict[str, Any]:

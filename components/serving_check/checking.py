@@ -10,13 +10,14 @@ import tensorflow as tf
 
 from components import model_facts, saved_model
 from components.errors import InputError
-from components.serving_check import answers, process, rows, skew, texts
+from components.serving_check import answers, own_scores, process, rows, skew, texts
 from components.serving_check.plan import BY_TEXT, Plan, make_plan
 from components.serving_check.process import Answer, Call, Reply
 from components.serving_check.verdict import Check, Verdict
 from transform.settings import Settings
 
 _SKEW = "transform_features"
+_SCORE = "score"
 _CUT = "truncated"
 # Two tokens can be equally likely to the last bit, and a batch is added up in another order than a
 # row by itself: so many rows of a signature may decode otherwise, and the verdict says so.
@@ -75,8 +76,13 @@ def check(request: CheckRequest) -> Verdict:
       InputError: the eval split has no row.
     """
     started = time.monotonic()
+    own = own_scores.read(request.model)
     split = rows.choose(
-        request.raw, request.transformed, count=request.options.examples, report=request.report
+        request.raw,
+        request.transformed,
+        count=request.options.examples,
+        report=request.report,
+        also=own.by_row.keys(),
     )
     try:
         facts = model_facts.read(request.model)
@@ -88,7 +94,7 @@ def check(request: CheckRequest) -> Verdict:
     with process.Server(plan.request) as server:
         here = _answers_here(plan)
         reply = server.reply(request.options.timeout_seconds)
-    checks = _checks(plan, split, settings, here, reply, request.options)
+    checks = _checks(plan, split, settings, own, here, reply, request.options)
     return Verdict(
         tuple(checks),
         reply.latency_ms,
@@ -114,6 +120,7 @@ def _checks(
     plan: Plan,
     split: rows.Split,
     settings: Settings,
+    own: own_scores.OwnScores,
     here: list[Answer | str],
     reply: Reply,
     options: Options,
@@ -126,6 +133,9 @@ def _checks(
     yield _answered(plan, reply)
     yield _one_by_one(plan, alone, batches)
     yield _as_here(plan, batches, here)
+    if split.rows:  # else they do not match, which is skew
+        served = dict(answers.by_row(*_only(_SCORE, plan.batches, batches)))
+        yield own_scores.compare(own, split.rows, [served[at] for at in range(len(split.rows))])
     yield _no_skew(plan, split, settings, batches)
     yield from _limits(reply, options)
 

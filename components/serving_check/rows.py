@@ -7,7 +7,7 @@ others at random, the same ones each time.
 
 import heapq
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,11 +23,15 @@ _LONGEST = 8  # one row in so many is one of the longest
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a split; `place` is its file and line, or its shard and number from 1."""
+    """One row of a split; `place` is its file and line, or its shard and number from 1.
+
+    `at`: shard and number, from 0.
+    """
 
     raw: bytes
     transformed: bytes
     place: str
+    at: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -39,20 +43,28 @@ class Split:
     faults: tuple[str, ...] = ()
 
 
-def choose(raw: str, transformed: str, *, count: int, report: str = "") -> Split:
-    """Choose up to `count` rows of a split.
+def choose(
+    raw: str,
+    transformed: str,
+    *,
+    count: int,
+    report: str = "",
+    also: Collection[tuple[int, int]] = (),
+) -> Split:
+    """Choose up to `count` rows of a split, and some that are named.
 
     Args:
       raw: folder of ExampleGen's shards.
       transformed: folder of Transform's.
       count: how many.
       report: folder of ExampleGen's report, which knows files and lines; "": there is none.
+      also: shard and number, from 0, of the others.
 
     Raises:
       InputError: there is no row.
     """
     files, others = shards.files(raw), shards.files(transformed)
-    chosen, counts = _chosen(files, count)
+    chosen, counts = _chosen(files, count, also)
     if not chosen:
         raise InputError(f"{raw}: got no row in {len(files)} file(s), expected an eval split")
     faults = []
@@ -70,12 +82,15 @@ def choose(raw: str, transformed: str, *, count: int, report: str = "") -> Split
         known = noted.of(file, wanted, of_all=counts[shard])
         for at in sorted(wanted):
             place = known.get(at, f"{shard_name(file)}, row {at + 1}")
-            rows.append(Row(wanted[at], found[at], place))
+            rows.append(Row(wanted[at], found[at], place, (shard, at)))
     return Split(tuple(rows), sum(counts), tuple(faults))
 
 
-def _chosen(files: Sequence[str], count: int) -> tuple[dict[int, dict[int, bytes]], list[int]]:
+def _chosen(
+    files: Sequence[str], count: int, also: Collection[tuple[int, int]]
+) -> tuple[dict[int, dict[int, bytes]], list[int]]:
     """Rows by shard and number, and how many each shard has."""
+    named: dict[tuple[int, int], bytes] = {}
     longest: list[tuple[float, int, int, bytes]] = []
     random: list[tuple[float, int, int, bytes]] = []
     counts = []
@@ -84,6 +99,8 @@ def _chosen(files: Sequence[str], count: int) -> tuple[dict[int, dict[int, bytes
         for batch in _batches(file):
             sizes = tf.strings.length(batch).numpy().astype(float)
             rows = batch.numpy()
+            here = [at for at in also if at[0] == shard and 0 <= at[1] - number < len(rows)]
+            named |= {at: rows[at[1] - number] for at in here}
             _keep(longest, sizes, rows, (shard, number), max(1, count // _LONGEST))
             _keep(random, draw.random(len(rows)), rows, (shard, number), count)
             number += len(rows)
@@ -93,7 +110,7 @@ def _chosen(files: Sequence[str], count: int) -> tuple[dict[int, dict[int, bytes
     for _, shard, number, row in [*sorted(longest, reverse=True), *sorted(random, reverse=True)]:
         if len(seen) < count:
             seen[shard, number] = row
-    for (shard, number), row in seen.items():
+    for (shard, number), row in (seen | named).items():
         found.setdefault(shard, {})[number] = row
     return found, counts
 

@@ -16,6 +16,7 @@ from components.trainer import (
     distribution,
     export,
     inputs,
+    own_scores,
     spec,
     starting_point,
     training,
@@ -66,6 +67,7 @@ class Executor(base_executor.BaseExecutor):
         progress.update("exporting the model")
         with goodput.phase("export"):
             export.export(model, request, vocabularies)
+            own_scores.write(model, request)
         if not tf_io.gfile.exists(os.path.join(serving, "saved_model.pb")):
             raise RuntimeError(f"no SavedModel was written to {serving}")
         history.goodput = goodput.seconds()

@@ -257,6 +257,7 @@ def test_the_model_is_served_in_a_process_without_our_code(line) -> None:
         "requests",
         "batches",
         "outputs",
+        "trainer",
         "skew",
         "latency",
         "memory",

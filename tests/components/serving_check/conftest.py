@@ -57,6 +57,16 @@ def write_split(tmp_path):
     return write
 
 
+def trained_on(shard, texts):
+    """What the trainer computed of the rows of a shard: what `FakeModel` says of them."""
+    said = FakeModel()._said([raw_row(text) for text in texts])
+    return [
+        {"shard": shard, "row": at}
+        | {name: float(said[name][at]) for name in ("loss_sum", "weight_sum")}
+        for at in range(len(texts))
+    ]
+
+
 @dataclasses.dataclass
 class FakeModel:
     """Answers with the bytes of its rows; a test replaces parts of it.
@@ -99,6 +109,8 @@ class FakeModel:
             "lengths": np.array([len(row) for row in rows], np.int64),
             "log_probability": -ids.sum(axis=1).astype(np.float32) / 100,
             "truncated": np.array([len(row.split()) > 3 for row in rows]),
+            "loss_sum": ids.sum(axis=1).astype(np.float32) / 10,
+            "weight_sum": np.array([len(row) for row in rows], np.float32),
         }
 
 
@@ -115,11 +127,12 @@ class _Signature:
 def serve(monkeypatch, tmp_path):
     """Let two models stand in: one is served, one is the trainer's; returns the model's folder."""
 
-    def set_up(served, here=None, *, failed="", p95=5.0, memory=700.0):
+    def set_up(served, here=None, *, failed="", p95=5.0, memory=700.0, trained=()):
         folder = tmp_path / "model"
         (folder / "assets.extra").mkdir(parents=True)
         facts = {"settings": json.loads(SETTINGS.to_json()), "needs": []}
         (folder / "assets.extra" / "tokenline.json").write_text(json.dumps(facts))
+        (folder / "assets.extra" / "trainer_scores.json").write_text(json.dumps({"rows": trained}))
         monkeypatch.setattr(saved_model, "load", lambda path: here or FakeModel())
 
         class Server:
@@ -156,5 +169,8 @@ def serve(monkeypatch, tmp_path):
 def fakes():
     """What the tests need of this file: they cannot import it."""
     return SimpleNamespace(
-        Model=FakeModel, raw_row=raw_row, clean=pathlib.Path(clean_process.__file__)
+        Model=FakeModel,
+        raw_row=raw_row,
+        trained_on=trained_on,
+        clean=pathlib.Path(clean_process.__file__),
     )

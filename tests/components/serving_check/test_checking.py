@@ -19,9 +19,14 @@ TEXTS = ["ab", "c d", "efgh", "i"]
 def verdict_on(write_split, serve, fakes):
     """Check a served model whose answers a function changes, against one that is right."""
 
-    def check(change=lambda *_: None, *, options=None, here=None, texts=TEXTS, **server):
+    def check(
+        change=lambda *_: None, *, options=None, here=None, texts=TEXTS, trained=None, **server
+    ):
         raw, transformed = write_split([texts])
-        model = serve(fakes.Model(change), fakes.Model(here) if here else None, **server)
+        own = fakes.trained_on(0, texts[:3]) if trained is None else trained
+        model = serve(
+            fakes.Model(change), fakes.Model(here) if here else None, trained=own, **server
+        )
         wanted = options or Options(examples=9, max_batch=3)
         return checking.check(CheckRequest(model, raw, transformed, options=wanted))
 
@@ -36,12 +41,15 @@ def test_a_model_that_is_right_passes_and_says_what_was_looked_at(verdict_on):
     verdict = verdict_on()
     assert failed(verdict) == {}
     assert verdict.passed
-    names = ["clean process", "requests", "batches", "outputs", "skew", "latency", "memory"]
-    assert [check.name for check in verdict.checks] == names
+    names = ["clean process", "requests", "batches", "outputs", "trainer", "skew", "latency"]
+    assert [check.name for check in verdict.checks] == [*names, "memory"]
     told = {check.name: check.text for check in verdict.checks}
     for shown in ("empty text", "emoji", "combining marks", "NUL and newline", "over-long text"):
         assert shown in told["requests"]
     assert told["batches"] == "batches of 1 to 3 = one by one, to 1e-05"
+    assert told["trainer"] == (
+        "3 rows: score = what the trainer computed before the export, to 1e-05"
+    )
     assert told["skew"] == "4 of 4 rows: transform_features = what Transform wrote, exactly"
     written = json.loads(verdict.to_json())
     assert written["passed"]
@@ -87,7 +95,7 @@ def test_one_row_may_be_a_tie_and_is_told(verdict_on, rows_changed, passed):
     assert ("; a tie decodes otherwise: score, Split-eval/part-0.gz, row 1: ids" in text) == passed
 
 
-def test_outputs_that_are_not_the_trainers_are_caught(verdict_on):
+def test_a_process_that_answers_otherwise_than_this_one_is_caught(verdict_on):
     def other(name, rows, outputs):
         if name == "score":
             outputs["log_probability"] *= np.float32(1.001)
@@ -95,6 +103,43 @@ def test_outputs_that_are_not_the_trainers_are_caught(verdict_on):
     found = failed(verdict_on(other))
     assert set(found) == {"outputs"}
     assert found["outputs"].startswith("score, Split-eval/part-0.gz, row 1: log_probability: got -")
+
+
+def test_an_export_of_other_weights_is_caught(verdict_on):
+    """The same model answers here and there, and it is not the one that was trained."""
+
+    def other(name, rows, outputs):
+        if name == "score":
+            outputs["loss_sum"] *= np.float32(1.001)
+
+    found = failed(verdict_on(other, here=other))
+    assert set(found) == {"trainer"}
+    assert found["trainer"].startswith("score, Split-eval/part-0.gz, row 1: loss_sum: got ")
+
+
+def test_the_trainers_rows_are_asked_though_they_are_not_chosen(verdict_on, fakes):
+    texts = ["a", "b", "cdefghijk", "d", "e"]
+    verdict = verdict_on(
+        options=Options(examples=1, max_batch=2), texts=texts, trained=fakes.trained_on(0, texts)
+    )
+    assert verdict.passed
+    told = {check.name: check.text for check in verdict.checks}
+    assert told["trainer"].startswith("5 rows: ")
+    assert told["skew"].startswith("5 of 5 rows: ")
+
+
+@pytest.mark.parametrize(
+    ("trained", "told"),
+    [
+        ([], "nothing to compare with: no row of the trainer's was asked"),
+        ([{"shard": 0}], "got KeyError: 'row', expected rows of sums"),
+        ([{"shard": 7, "row": 0, "loss_sum": 1.0, "weight_sum": 1.0}], "no row of the trainer's"),
+    ],
+)
+def test_a_model_that_nothing_is_known_of_fails(verdict_on, trained, told):
+    found = failed(verdict_on(trained=trained))
+    assert set(found) == {"trainer"}
+    assert told in found["trainer"]
 
 
 def test_skew_is_caught_with_the_rows_place(verdict_on):
