@@ -1,9 +1,12 @@
 """What retrain does when something around it is not as it should be; and what it does to the network."""
 
+import itertools
 import os
 import shutil
 import signal
+import statistics
 import subprocess
+import time
 
 import pytest
 from retrain_project import Project, check_as_undisturbed
@@ -113,21 +116,32 @@ def test_a_read_only_disk(project: Project, undisturbed, small_disk) -> None:
     "RETRAIN_SPANS" not in os.environ, reason="takes most of an hour: RETRAIN_SPANS=200"
 )
 def test_many_spans_in_a_row(project: Project) -> None:
-    """Memory and handles of the one retrain are flat: it holds nothing of a run."""
+    """Memory and handles of the one retrain are flat: it holds nothing of a run.
+
+    How long the runs took is printed (`-rP` shows it), and not judged.
+    """
     project.restore()
     last = 1 + int(os.environ["RETRAIN_SPANS"])
     for number in range(2, last + 1):
         project.span(number)
     process = project.begin()
-    handles, memory = [], []
+    handles, memory, ends = [], [], [time.monotonic()]
     assert process.stdout
     for line in process.stdout:
         if "pushed version" not in line and "not pushed" not in line:
             continue
+        ends.append(time.monotonic())
         handles.append(len(os.listdir(f"/proc/{process.pid}/fd")))
         with open(f"/proc/{process.pid}/statm") as file:
             memory.append(int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
     process.communicate()
+    took = [later - one for one, later in itertools.pairwise(ends)]
+    for at in range(0, len(took), 20):
+        part = slice(at, at + 20)
+        print(
+            f"runs {at + 1:3} to {at + len(took[part]):3}: median {statistics.median(took[part]):.1f} s, "
+            f"{memory[part][-1] / 2**20:.1f} MiB, {handles[part][-1]} handles"
+        )
     assert len([run for run in project.ledger() if run["state"] in ("pushed", "refused")]) == last
     assert max(handles[1:]) == min(handles[1:])
     assert max(memory) - memory[1] < 8 << 20
