@@ -80,7 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--status", action="store_true", help="the queue, the last runs, what is parked"
     )
-    what.add_argument("--retry", type=int, metavar="SPAN", help="take a parked span again")
+    what.add_argument(
+        "--retry", type=_span_or_all, metavar="SPAN|all", help="take a parked span again, or all"
+    )
     retrain.add_argument(
         "--json", action="store_true", help="JSON: of --status, else a line an event"
     )
@@ -199,6 +201,14 @@ def _run(chosen: argparse.Namespace) -> int:
     from pipeline.run import run
 
     return run(load_config(chosen.config))
+
+
+def _span_or_all(text: str) -> int | str:
+    if text == "all":
+        return text
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a span's number or all")
+    return int(text)
 
 
 def _retrain(chosen: argparse.Namespace) -> int:

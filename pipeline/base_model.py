@@ -9,7 +9,8 @@ import json
 import os
 
 from pipeline.inputs import RunInputs
-from pipeline.store import MadeModel
+from pipeline.store import MadeModel, models
+from pipeline.store_connection import Store
 
 
 def data_key(inputs: RunInputs) -> str:
@@ -17,6 +18,11 @@ def data_key(inputs: RunInputs) -> str:
     found = inputs.example_gen
     split = {"split": json.loads(found["split"]), "split_by": json.loads(found["split_by"])}
     return json.dumps({"content": found["fingerprint"]} | split, sort_keys=True)
+
+
+def find(store: Store, key: str) -> str:
+    """`base_model` of what a store knows, which is read whole only if its newest end does not answer."""
+    return base_model(models(store, key), key) or base_model(models(store), key)
 
 
 def base_model(made: list[MadeModel], key: str) -> str:

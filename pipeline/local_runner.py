@@ -12,6 +12,8 @@ from tfx.orchestration import metadata, pipeline
 from tfx.orchestration.beam import beam_dag_runner
 from tfx.orchestration.portable import launcher
 
+from pipeline import input_resolution
+
 
 @dataclass
 class NodeRun:
@@ -64,7 +66,7 @@ def run(
     gc.freeze()  # a full collection would walk all of TensorFlow and TFX each time
     watch = _watch = _Watch(on_change)
     try:
-        with _pinned_beam_runner():
+        with _pinned_beam_runner(), input_resolution.by_query():
             _Runner().run(to_run)
     except Exception:
         if watch.failure is None:

@@ -53,6 +53,7 @@ def create_pipeline(
     last_failed_check: int = 0,
     last_lost_push: int = 0,
     span_before: str = "",
+    run_key: str = "",
 ) -> pipeline.Pipeline:
     """The whole line.
 
@@ -65,6 +66,7 @@ def create_pipeline(
       base_model: folder of the model to start from, or ""; see `base_model`.
       last_failed_check, last_lost_push: see `store`: what must not come from the cache after those.
       span_before: folder of the statistics to hold new spans against, or ""; see `span_checks`.
+      run_key: what retrain knows this run by, or ""; what is pushed is noted under it.
     """
     settings = _settings(config, inputs, paths).to_json()
     # Windows and drops count tokens; otherwise ingesting knows nothing of Transform.
@@ -106,7 +108,7 @@ def create_pipeline(
     last_blessed = _last_blessed()
     evaluator = _evaluator(config, examples, vocabulary, trainer, last_blessed)
     check = _serving_check(config, examples, transform, trainer, evaluator, last_failed_check)
-    pusher = _pusher(config, trainer, evaluator, check, last_lost_push)
+    pusher = _pusher(config, trainer, evaluator, check, last_lost_push, run_key)
     nodes: list[BaseNode] = [window, examples, statistics, schema, validator, *span_check]
     nodes += [
         vocabulary,
@@ -420,6 +422,7 @@ def _pusher(
     evaluator: BaseNode,
     check: list[BaseNode],
     last_lost_push: int,
+    run_key: str,
 ) -> BaseNode:
     destination = os.path.abspath(config.serving.push_to)
     return ours.VersionPusher(
@@ -429,6 +432,7 @@ def _pusher(
         push_destination=destination,
         keep_versions=config.serving.keep_versions,
         pushed_versions=pushed_versions(destination, last_lost_push),
+        run_key=run_key,
         code_hash=code_hash("components.folders", "components.pusher"),
     ).with_id("Pusher")
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from components.errors import InputError
 from pipeline import lock, paths
 from pipeline.config import Config
+from pipeline.retrain import run_folders
+from pipeline.retrain.ledger import open_ledger
+from pipeline.retrain.telling import count
 
 _SHOWN = 20
 
@@ -43,6 +46,9 @@ def run(config: Config, options: Options) -> int:
             keep_spans=options.keep_spans,
             dry_run=options.dry_run,
         )
+        orders = run_folders.prune(
+            config, open_ledger(folder), keep=options.keep_runs, dry_run=options.dry_run
+        )
     for name in freed.runs[:_SHOWN]:
         print(f"  run {name}")
     if len(freed.runs) > _SHOWN:
@@ -50,4 +56,6 @@ def run(config: Config, options: Options) -> int:
     done = "would free" if options.dry_run else "freed"
     runs, folders = len(freed.runs), len(freed.folders)
     print(f"{done} {freed.size / 1e6:,.1f} MB: {runs} runs, {folders} folders of artifacts")
+    if orders:
+        print(f"{done} {count(len(orders), 'folder')} of orders to retrain's runs")
     return 0

@@ -59,7 +59,7 @@ def agree(kept: Store, destination: str) -> None:
     def is_served(uri: str) -> bool:
         return any(folders.same_export(os.path.join(uri, _MODEL), folder) for folder in served)
 
-    store.revoke(kept, is_withdrawn, is_served)
+    store.revoke(kept, is_withdrawn if withdrawn else None, is_served)
 
 
 def _folders(destination: str) -> list[str]:

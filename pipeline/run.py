@@ -111,7 +111,7 @@ def _run(
         process.loaded()
         terminal.line(f"  {'loaded TensorFlow and TFX':<28}{time.monotonic() - started:7.1f} s")
         try:
-            line = _pipeline(config, found, run_paths)
+            line = _pipeline(config, found, run_paths, ordered.key if ordered else "")
             _tell_set_aside(config, terminal)
             tfx_run, nodes = local_runner.run(line, progress.node)
         except local_runner.NodeFailure as failure:
@@ -135,7 +135,9 @@ def _clean(config: Config, run_paths: paths.RunPaths, terminal: Terminal) -> Non
         logging.getLogger("tokenline").warning(line)
 
 
-def _pipeline(config: Config, found: inputs.RunInputs, run_paths: paths.RunPaths) -> Any:
+def _pipeline(
+    config: Config, found: inputs.RunInputs, run_paths: paths.RunPaths, run_key: str
+) -> Any:
     from pipeline import base_model, rollback_command, span_checks, store, vocabulary_state
     from pipeline.pipeline import create_pipeline
     from pipeline.settings import token_settings
@@ -148,19 +150,18 @@ def _pipeline(config: Config, found: inputs.RunInputs, run_paths: paths.RunPaths
     base = vocabulary_state.base_vocabulary(made, key, identity)
     vocabulary_state.check_intact(made, key, base)
     starts = config.train.warm_start == "auto"
-    models = store.models(kept) if starts else []
     compares = config.data.drift is not None
-    measured = span_checks.made_statistics(kept) if compares else []
     return create_pipeline(
         config,
         found,
         run_paths,
         base_vocabulary=base,
         input_key=key,
-        base_model=base_model.base_model(models, base_model.data_key(found)),
-        span_before=span_checks.before(measured, found),
+        base_model=base_model.find(kept, base_model.data_key(found)) if starts else "",
+        span_before=span_checks.find(kept, found) if compares else "",
         last_failed_check=store.last_failed_check(kept),
         last_lost_push=store.last_lost_push(kept),
+        run_key=run_key,
     )
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,11 @@ _FILES = {
     "tags": "tags.json",
     "decoded": "decoded.json",
 }
+
+_START = 1000  # characters
+_TFX_RUN = re.compile(
+    r'^ "tfx_run": "([^"\\\\]*)"', re.MULTILINE
+)  # of the record itself, as `run` writes it
 
 Outputs = Mapping[str, Mapping[str, str]]
 
@@ -83,12 +89,20 @@ def _our_names(tfx_runs: set[str], pipeline_folder: str) -> dict[str, str]:
     for run in sorted(os.listdir(folder) if os.path.isdir(folder) else [], reverse=True):
         path = os.path.join(folder, run, "run.json")
         if left and os.path.exists(path):
-            with open(path, encoding="utf-8") as file:
-                found = json.load(file).get("tfx_run", "")
+            found = _tfx_run(path)
             if found in left:
                 names[found] = run
                 left.remove(found)
     return names
+
+
+def _tfx_run(path: str) -> str:
+    """TFX's id of a run, from its record, which has it near its start and may be large."""
+    with open(path, encoding="utf-8") as file:
+        start = file.read(_START)
+        if found := _TFX_RUN.search(start):
+            return found[1]
+        return str(json.loads(start + file.read()).get("tfx_run", ""))
 
 
 def _output(made: store.Made, pipeline_folder: str) -> dict[str, Any]:

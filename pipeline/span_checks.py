@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from components.example_gen.columns import Kind
 from components.span_check.request import LENGTHS, MISSING, VALUES, WORDS, Checks, Measure
 from pipeline import base_model
+from pipeline import store as questions
 from pipeline.config import Config
 from pipeline.config_drift import SkewConfig
 from pipeline.inputs import RunInputs
@@ -88,21 +89,35 @@ def before(made: Sequence[MadeStatistics], inputs: RunInputs) -> str:
     return others[-1] if others else ""
 
 
-def made_statistics(store: Store) -> list[MadeStatistics]:
-    """What SpanCheck made in earlier runs of this pipeline that is still there, oldest first."""
+def find(store: Store, inputs: RunInputs) -> str:
+    """`before`, of what a store knows, which is read whole only if its newest end does not answer."""
+    likely = made_statistics(store, data_key(inputs))
+    return before(likely, inputs) or before(made_statistics(store), inputs)
+
+
+def made_statistics(store: Store, key: str | None = None) -> list[MadeStatistics]:
+    """What SpanCheck made in earlier runs of this pipeline that is still there, oldest first.
+
+    Args:
+      store: of the pipeline.
+      key: only that of these data, and the newest; None: all.
+    """
     if not store.exists():
         return []
+    kind, live = "components.SpanStatistics", "state = LIVE"
     with store.opened() as rows:
-        context = rows.get_context_by_type_and_name("pipeline", store.pipeline)
-        found = rows.get_artifacts_by_context(context.id) if context else []
-        types = {each.id: each.name for each in rows.get_artifact_types()}
+        if key is None:
+            found = questions.artifacts(rows, store, kind, live)
+        else:
+            found = questions.newest(rows, store, kind, live)
+            found += questions.of_value(rows, store, kind, "data_key", key)
+    by_id = {int(each.id): each for each in found}
     return [
         MadeStatistics(
             each.uri,
             *(each.custom_properties[name].string_value for name in ("span", "data_key", "before")),
         )
-        for each in sorted(found, key=lambda each: int(each.id))
-        if types[each.type_id] == "components.SpanStatistics"
-        and each.custom_properties["data_key"].string_value
+        for _, each in sorted(by_id.items())
+        if each.custom_properties["data_key"].string_value
         and os.path.exists(os.path.join(each.uri, "span_check.json"))
     ]

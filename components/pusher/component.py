@@ -25,6 +25,7 @@ class VersionPusher(base_component.BaseComponent):
         keep_versions: int,
         pushed_versions: str,
         code_hash: str,
+        run_key: str = "",
         infra_blessing: types.BaseChannel | None = None,
     ) -> None:
         """Construct the component.
@@ -37,6 +38,7 @@ class VersionPusher(base_component.BaseComponent):
           pushed_versions: JSON list of the versions that are there when the run starts, and of those
             that were withdrawn: if somebody removed one, the push is not taken from the cache.
           code_hash: hash of this component's code: an edit is a cache miss.
+          run_key: what retrain knows the run by, noted with what becomes of it; see `run_keys`.
           infra_blessing: ServingCheck's verdict; without it, the Evaluator's alone decides.
         """
         super().__init__(
@@ -47,6 +49,7 @@ class VersionPusher(base_component.BaseComponent):
                 push_destination=push_destination,
                 keep_versions=keep_versions,
                 pushed_versions=pushed_versions,
+                run_key=run_key,
                 code_hash=code_hash,
                 pushed_model=types.Channel(type=standard_artifacts.PushedModel),
             )

@@ -9,7 +9,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from components.pusher import rollback, spec, versions
+from components.pusher import rollback, run_keys, spec, versions
 
 
 class Executor(base_executor.BaseExecutor):
@@ -24,12 +24,16 @@ class Executor(base_executor.BaseExecutor):
         pushed = artifact_utils.get_single_instance(output_dict[spec.PUSHED_MODEL])
         model = path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict[spec.MODEL]))
         destination = exec_properties[spec.PUSH_DESTINATION]
+        run_key = exec_properties.get(spec.RUN_KEY, "")
         if reason := _reason_against(model, destination, input_dict):
             io_utils.write_string_file(os.path.join(pushed.uri, spec.NOT_PUSHED_FILE), reason)
             pushed.set_int_custom_property("pushed", 0)
             pushed.set_string_custom_property("reason", reason)
+            if run_key:
+                run_keys.refuse(pushed.uri, run_key, reason)
             return
-        version = versions.push(model, destination, keep=exec_properties[spec.KEEP_VERSIONS])
+        keep = exec_properties[spec.KEEP_VERSIONS]
+        version = versions.push(model, destination, keep=keep, run_key=run_key)
         io_utils.write_string_file(os.path.join(pushed.uri, spec.PUSHED_FILE), version)
         pushed.set_int_custom_property("pushed", 1)
         pushed.set_string_custom_property("pushed_destination", version)

@@ -9,6 +9,7 @@ PUSHED_MODEL = "pushed_model"
 PUSH_DESTINATION = "push_destination"
 KEEP_VERSIONS = "keep_versions"
 PUSHED_VERSIONS = "pushed_versions"
+RUN_KEY = "run_key"
 CODE_HASH = "code_hash"
 # In PushedModel's folder: the version's path, or why there is none.
 PUSHED_FILE = "pushed_destination.txt"
@@ -22,6 +23,7 @@ class VersionPusherSpec(component_spec.ComponentSpec):
         PUSH_DESTINATION: component_spec.ExecutionParameter(type=str),
         KEEP_VERSIONS: component_spec.ExecutionParameter(type=int),
         PUSHED_VERSIONS: component_spec.ExecutionParameter(type=str),
+        RUN_KEY: component_spec.ExecutionParameter(type=str),
         CODE_HASH: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {

@@ -15,16 +15,24 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from components import folders
+from components.pusher import run_keys
 from components.pusher.rollback import WITHDRAWN
 
 _gfile = tf.io.gfile
 _STAGING = ".incoming"
 
 
-def push(model: str, destination: str, *, keep: int) -> str:
+def push(model: str, destination: str, *, keep: int, run_key: str = "") -> str:
     """Copy the folder `model` to a new version and drop the oldest beyond `keep`.
 
-    A model whose bytes are already the newest version is not pushed again.
+    A model whose bytes are already the newest version is not pushed again, nor is anything for a run that
+    has pushed a version that is there.
+
+    Args:
+      model: folder.
+      destination: folder that holds one numbered folder a version.
+      keep: how many of the newest versions stay.
+      run_key: what retrain knows the run by, see `run_keys`; "": it does not know it.
 
     Returns:
       The version's folder.
@@ -36,14 +44,23 @@ def push(model: str, destination: str, *, keep: int) -> str:
     if not files:
         raise ValueError(f"{model}: got no file, expected a model")
     found = existing(destination)
+    if pushed := _pushed_by(run_key, found, destination):
+        return pushed.path
     if found and folders.same_bytes(found[-1].path, model):
+        if run_key:
+            run_keys.note(destination, found[-1].number, run_key)
         return found[-1].path
-    version = os.path.join(destination, str(_next_number(destination)))
+    number = _next_number(destination)
+    version = os.path.join(destination, str(number))
     _stage(model, files, destination)
+    if run_key:
+        run_keys.note(destination, number, run_key)
     _gfile.rename(os.path.join(destination, _STAGING), version)
     _sync(destination)
     for old in found[: max(0, len(found) + 1 - keep)]:
         _gfile.rmtree(old.path)
+    there = [*existing(destination), *withdrawn(destination)]
+    run_keys.forget_others(destination, [each.number for each in there])
     return version
 
 
@@ -75,6 +92,12 @@ def withdrawn_as(model: str, destination: str) -> int | None:
         return None
     found = (each.number for each in reversed(aside) if folders.same_bytes(each.path, model))
     return next(found, None)
+
+
+def _pushed_by(run_key: str, found: Sequence[Version], destination: str) -> Version | None:
+    """What a run has pushed, if that is still there and was not withdrawn."""
+    number = run_keys.version_of(destination, run_key) if run_key else None
+    return next((each for each in found if each.number == number), None)
 
 
 def _numbered(destination: str) -> list[Version]:

@@ -38,11 +38,6 @@ class Arrival:
     why: str
 
 
-def scan(config: Config, known: Known, now: float) -> list[Arrival]:
-    """Look once; see `Scanner.scan`."""
-    return Scanner(config).scan(known, now)
-
-
 class Scanner:
     """Looks at the spans, again and again; what a manifest refused is not verified again in vain."""
 

@@ -29,7 +29,9 @@ def run_ordered(config: Config, path: str) -> int:
         _die_with(ordered.parent)
     try:
         if ordered.config not in ("", order.config_digest(config)):
-            raise Passing("the configuration has changed since retrain was started: start it again")
+            raise Passing(
+                "the configuration has changed since this run was ordered: it is planned anew"
+            )
         ended = run.run_line(config, ordered)
     except InputError as error:
         passing = isinstance(error, Passing)

@@ -8,8 +8,10 @@ import dataclasses
 import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
+from typing import NoReturn
 
 from components.errors import InputError
 from components.example_gen import files
@@ -24,7 +26,9 @@ from pipeline.retrain import (
     watching,
 )
 from pipeline.retrain.ledger import Ledger, open_ledger, update
+from pipeline.retrain.renewal import Renewal, Renewed
 from pipeline.retrain.retrainer import DONE, Retrainer
+from pipeline.retrain.states import span_text
 from pipeline.retrain.telling import Listener, Teller, to_terminal
 
 _INTERRUPTED, _TERMINATED = 130, 143
@@ -36,7 +40,7 @@ class Options:
 
     config_file: str
     watch: bool = False
-    retry: int | None = None
+    retry: int | str | None = None  # "all": all that are parked
     status: bool = False
     as_json: bool = False
 
@@ -44,9 +48,12 @@ class Options:
 def retrain(options: Options) -> int:
     """Do what was asked; returns the exit code.
 
+    A watch that is outdated does not return: the process begins again with the same arguments.
+
     Raises:
       InputError: the configuration or the ledger is not right, or another retrain is at work.
     """
+    renewal = Renewal(options.config_file) if options.watch else None
     # Absolute: where it is called from must not change a run's key.
     config = load_config(os.path.abspath(options.config_file))
     if files.SPAN not in config.data.path:
@@ -55,10 +62,7 @@ def retrain(options: Options) -> int:
         )
     ledger = open_ledger(paths.pipeline_folder(config))
     if options.retry is not None:
-        span = options.retry
-        update(ledger, lambda state: outcomes.retry(state, span, now=time.time()))
-        print(f"span {span} is pending again: the next `tokenline retrain` takes it")
-        return DONE
+        return _retry(ledger, options.retry)
     if options.status:
         return _show(ledger, as_json=options.as_json)
     told = Teller(_listeners(config, options))
@@ -73,6 +77,7 @@ def retrain(options: Options) -> int:
                     teller,
                     stop,
                     shows_runs=not options.as_json,
+                    renewal=renewal,
                 )
                 return retrainer.watch() if options.watch else retrainer.once()
         except supervise.Stopped:
@@ -80,6 +85,35 @@ def retrain(options: Options) -> int:
             if stop.signal == signal.SIGTERM:
                 return DONE if options.watch else _TERMINATED
             return _INTERRUPTED
+        except Renewed:
+            told.tell("renewed")
+    return _begin_again()  # now that the locks are free
+
+
+def _begin_again() -> NoReturn:
+    """The same process with the code that there is now; what is open the kernel closes."""
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def _retry(ledger: Ledger, what: int | str) -> int:
+    now = time.time()
+    if isinstance(what, int):
+        update(ledger, lambda state: outcomes.retry(state, what, now=now))
+        print(f"span {what} is pending again: the next `tokenline retrain` takes it")
+        return DONE
+    before, _ = ledger.load()
+    after = update(ledger, lambda state: outcomes.retry_all(state, now=now))
+    parked = {one.identity for one in before.spans if one.state == "parked"}
+    again = [
+        one.identity for one in after.spans if one.identity in parked and one.state == "pending"
+    ]
+    if not again:
+        print("no span is parked")
+        return DONE
+    text = f"span{'s' if len(again) > 1 else ''} {span_text(tuple(again))}"
+    print(f"pending again: {text}; the next `tokenline retrain` takes them in order")
+    return DONE
 
 
 def _show(ledger: Ledger, *, as_json: bool) -> int:

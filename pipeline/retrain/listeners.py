@@ -12,7 +12,8 @@ from pipeline.retrain.telling import Facts
 
 _LARGEST_LOG = 10 << 20
 _NOTIFY_SECONDS = 60.0
-TOLD = ("span_parked", "run_pushed", "run_refused", "run_failed")  # what a user's command hears
+# What a user's command hears.
+TOLD = ("span_parked", "queue_held", "run_pushed", "run_refused", "run_failed")
 _ROUTINE = ("looked", "waiting")  # would fill a log that nobody needs
 
 

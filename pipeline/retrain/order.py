@@ -25,6 +25,7 @@ class Order:
       new: those of them that no run has read before.
       config: `config_digest` of the configuration that the key is made with; "": any.
       parent: id of the process without which the run is not to go on; 0: it needs none.
+      push_to: folder of the versions, which a later configuration may have elsewhere.
     """
 
     key: str
@@ -32,6 +33,7 @@ class Order:
     new: tuple[int, ...]
     config: str = ""
     parent: int = 0
+    push_to: str = ""
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -89,6 +91,20 @@ def read_order(path: str) -> Order:
     facts = _read(path)
     spans = tuple((int(span), str(content)) for span, content in facts.pop("spans"))
     return Order(spans=spans, new=tuple(facts.pop("new")), **facts)
+
+
+def order_of(folder: str, key: str) -> Order | None:
+    """The order in the folder of a run; None: there is none that can be read, or it is of another run."""
+    try:
+        found = read_order(os.path.join(folder, ORDER))
+    except (
+        FileNotFoundError,
+        TypeError,
+        ValueError,
+        KeyError,
+    ):  # the last: another tokenline wrote it
+        return None
+    return found if found.key == key else None
 
 
 def read_outcome(folder: str, key: str) -> Outcome | None:

@@ -72,15 +72,15 @@ def finished(
 ) -> State:
     """The run has trained: its spans are pushed, or refused for the reason.
 
-    The same state if that is known already. What is told after the claim was given back holds as well, unless
-    another run has taken the spans since.
+    The same state if that is known already, but for metrics, which may come later. What is told after
+    the claim was given back holds as well, unless another run has taken the spans since.
 
     Raises:
       ValueError: there is no such run, or its spans are another run's.
     """
     run = _run(state, key)
     if run.state in TRAINED:
-        return state
+        return _measured(state, run, metrics or {})
     contents = {(span, version): content for span, version, content in run.new}
     result: RunResult = "pushed" if pushed else "refused"
 
@@ -101,6 +101,14 @@ def finished(
         metrics=dict(metrics or {}),
     )  # fmt: skip
     return _with_run(_changed(state, contents, trained), ended)
+
+
+def _measured(state: State, run: Run, metrics: Mapping[str, Any]) -> State:
+    """The state with the metrics of a run that has ended, unless they are known."""
+    if run.metrics or not metrics:
+        return state
+    told = replace(run, metrics=dict(metrics))
+    return replace(state, runs=tuple(told if one is run else one for one in state.runs))
 
 
 def failed(
@@ -145,7 +153,7 @@ def failed(
             return replace(back, alone=True, attempts=0, retry_at=0.0)
         return replace(back, state="parked", retry_at=0.0)
 
-    return _ended(state, run, tried, reason, now)
+    return _ended(state, run, tried, reason, now, permanent=permanent)
 
 
 def release(state: State, key: str, *, now: float) -> State:
@@ -197,10 +205,23 @@ def retry(state: State, span: int, *, now: float) -> State:
     return _changed(state, [newest.identity], due)
 
 
-def _ended(state: State, run: Run, change: _Change, reason: str, now: float) -> State:
+def retry_all(state: State, *, now: float) -> State:
+    """All spans that are parked are due at once, with all their attempts; not those without a folder."""
+
+    def due(one: SpanVersion) -> SpanVersion:
+        return replace(one, state="pending", attempts=0, retry_at=0.0, since=now)
+
+    newest = state.newest().values()
+    parked = [one.identity for one in newest if one.state == "parked" and not one.gone]
+    return _changed(state, parked, due)
+
+
+def _ended(
+    state: State, run: Run, change: _Change, reason: str, now: float, *, permanent: bool = False
+) -> State:
     """A claimed run that ends without a model."""
     new = [(span, version) for span, version, _ in run.new]
-    ended = replace(run, state="failed", ended=now, reason=reason)
+    ended = replace(run, state="failed", ended=now, reason=reason, permanent=permanent)
     return _with_run(_changed(state, new, change), ended)
 
 

@@ -40,6 +40,11 @@ def wake_at(state: State, now: float) -> float | None:
     return now if pending[0].is_due(now) else pending[0].retry_at
 
 
+def head(state: State) -> SpanVersion | None:
+    """The first span of the queue, due or not."""
+    return next((one for one in state.newest().values() if one.state == "pending"), None)
+
+
 def run_key(
     spans: Sequence[tuple[int, int, str]],
     new: Sequence[tuple[int, int]],

@@ -77,6 +77,7 @@ class Run:
       pushed_version: the number under which its model is served.
       attempts: how often it was begun.
       metrics: what is worth knowing of its model.
+      permanent: of a failed one, that it would fail again.
     """
 
     key: str
@@ -90,6 +91,7 @@ class Run:
     pushed_version: int | None = None
     attempts: int = 1
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    permanent: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

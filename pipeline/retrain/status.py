@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+from pipeline.retrain import faults, planning
 from pipeline.retrain.states import TRAINED, Run, SpanVersion, State, span_text
+from pipeline.retrain.telling import numbers
 
 _MOST_TOLD = 10
 _MOST_RUNS = 10
@@ -55,6 +57,8 @@ def lines(
         found += ["", *_running(running, now, width)]
     if queue := _queue(newest):
         found += ["", "queue", *_queued(queue, now, width)]
+    if stopped := _why_held(state):
+        found += _wrapped(stopped, "  ", "  ", width)
     for title in ("parked", "ignored"):
         held = [one for one in newest if one.state == title]
         if held:
@@ -112,6 +116,15 @@ def _queued(queue: list[SpanVersion], now: float, width: int) -> list[str]:
     for one in told[1:_MOST_TOLD]:
         shown += _labelled(_name(one), _why_not_yet(one, first=False, now=now), width)
     return shown + _rest(told[_MOST_TOLD:], width)
+
+
+def _why_held(state: State) -> str:
+    """Why spans that are due are not taken; "" if they are."""
+    failed = faults.in_a_row(state)
+    if len(failed) < faults.PARKED or planning.head(state) is None:
+        return ""
+    text = f"held: spans {numbers(failed)} failed for the same reason, which is hardly theirs"
+    return f"{text}; the next start tries one more"
 
 
 def _rest(left_out: list[SpanVersion], width: int) -> list[str]:

@@ -55,7 +55,7 @@ def run_child(
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output and subprocess.STDOUT,
-        env=os.environ | {"PYTHONPATH": _code_path()},
+        env=os.environ | {"PYTHONPATH": code_path()},
     )
     while not stop.is_set():
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -67,8 +67,8 @@ def run_child(
     raise Stopped
 
 
-def _code_path() -> str:
-    """Where the child finds the packages that this process runs, installed or not."""
+def code_path() -> str:
+    """Where a child finds the packages that this process runs, installed or not."""
     import pipeline
 
     ours = os.path.dirname(os.path.dirname(os.path.abspath(pipeline.__file__)))

@@ -6,9 +6,11 @@ retrain, since the data matter more than what is said of them.
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from pipeline.retrain.states import State
 
 Facts = dict[str, Any]
 Listener = Callable[[str, Facts], None]
@@ -43,6 +45,10 @@ _LINES = {
     "run_pushed": "  run {key}: span {new} pushed as version {version} ({seconds:.0f} s)",
     "run_refused": "  run {key}: not pushed, what is served stays: {reason}",
     "run_failed": "  run {key}: failed: {reason}{next}",
+    "queue_held": "  spans {spans} failed for the same reason, which is hardly theirs: the queue stops with "
+    "{pending} pending; mend the cause, then `tokenline retrain --retry all`",
+    "renewed": "  the code or the configuration has changed: going on with the new one",
+    "not_renewed": "  the code or the configuration has changed, and cannot be used: {reason}; waiting",
     "nothing_new": "nothing new: {spans} known, {waiting} waiting, {parked} parked",
     "waiting": "  nothing due; waiting for new spans (Ctrl-C ends it)",
     "trouble": "  {reason}; waiting",
@@ -54,4 +60,43 @@ _LINES = {
 def to_terminal(event: str, facts: Facts) -> None:
     """Print an event as a line, if a person wants to know it."""
     if event in _LINES:
-        print(_LINES[event].format(**facts), flush=True)
+        print(_LINES[event].format(**_short(facts)), flush=True)
+
+
+def _short(facts: Facts) -> Facts:
+    """Facts with the first line of the reason: the run itself has told it all."""
+    first, *more = str(facts.get("reason", "")).splitlines() or [""]
+    return facts | {"reason": f"{first} …" if more else first}
+
+
+def tell_changes(
+    teller: Teller,
+    before: State,
+    after: State,
+    only: tuple[str, ...] = ("pending", "waiting", "parked", "ignored"),
+) -> None:
+    """Tell of the span versions that came into one of these states."""
+    known = {(each.span, each.version): each.state for each in before.spans}
+    events = {"pending": "span_ready", "waiting": "span_waiting"}
+    events |= {"parked": "span_parked", "ignored": "span_ignored"}
+    for each in after.spans:
+        if known.get((each.span, each.version)) != each.state and each.state in only:
+            version = f" version {each.version}" if each.version > 1 else ""
+            facts = {"span": each.span, "version": version, "reason": each.reason}
+            teller.tell(events[each.state], **facts)
+
+
+def numbers(spans: Iterable[int]) -> str:
+    """Spans as people write them, neighbours joined: 1-3, 7."""
+    parts: list[list[int]] = []
+    for number in sorted(spans):
+        if parts and parts[-1][-1] == number - 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return ", ".join(f"{each[0]}-{each[-1]}" if len(each) > 1 else f"{each[0]}" for each in parts)
+
+
+def count(number: int, what: str) -> str:
+    """A number of things: 1 span, 2 spans."""
+    return f"{number} {what}{'' if number == 1 else 's'}"

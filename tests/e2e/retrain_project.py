@@ -100,7 +100,9 @@ class Project:
         return self.folder / "runs" / "killed"
 
     def versions(self) -> list[str]:
-        return sorted(path.name for path in (self.pipeline / "serving").iterdir())
+        """All that lies beside the notes on which run pushed which."""
+        names = {path.name for path in (self.pipeline / "serving").iterdir()}
+        return sorted(names - {".runs"})
 
     def ledger(self) -> list[dict]:
         """What --status tells of each run, oldest first."""

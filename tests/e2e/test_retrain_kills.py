@@ -52,6 +52,24 @@ def test_killed_at_a_named_point(project, undisturbed, point: str, tmp_path) -> 
     assert "nothing new" in project.retrain().stdout
 
 
+def test_killed_after_its_push_and_begun_again_as_another_run(project, tmp_path) -> None:
+    """Another configuration is another key: what was pushed must be known by more than that."""
+    project.restore()
+    project.span(2)
+    place, _ = POINTS["just pushed"]
+    killed = project.retrain(KILL_AT=place, KILLED=str(tmp_path / "killed"), KILL_PARENT="1")
+    assert (tmp_path / "killed").exists(), killed.stdout + killed.stderr
+    config = project.folder / "pipeline_config.yaml"
+    config.write_text(config.read_text().replace("epochs: 6", "epochs: 5"))
+    again = project.retrain()
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "after it had pushed version 2" in again.stdout
+    assert project.versions() == ["1", "2"]
+    told = [(run["new"][0][0], run["state"], run["pushed_version"]) for run in project.ledger()]
+    assert told == [(1, "pushed", 1), (2, "pushed", 2)]
+    assert "nothing new" in project.retrain().stdout
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("draw", range(20))
 def test_killed_at_a_random_time(project, undisturbed, draw: int) -> None:

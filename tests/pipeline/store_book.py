@@ -65,6 +65,7 @@ class Book:
             for artifact in self.rows.get_artifacts_by_id(list(names)):
                 event = proto.Event(type=kind)
                 event.path.steps.add(key=names[artifact.id])
+                event.path.steps.add(index=0)
                 pairs.append((artifact, event))
         contexts = [
             self.pipeline,

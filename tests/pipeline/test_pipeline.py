@@ -83,9 +83,15 @@ def test_a_failed_check_is_not_taken_from_the_cache(line) -> None:
     found, where = inputs.resolve(config), paths.new_run(config)
     options = {"base_vocabulary": "", "input_key": "key"}
     later = create_pipeline(config, found, where, **options, last_failed_check=1)
-    for before, after in zip(line.components, later.components, strict=True):
-        changed = before.exec_properties != after.exec_properties
-        assert changed == (before.id == "ServingCheck")
+    assert _changed(line, later) == ["ServingCheck"]
+    ordered = create_pipeline(config, found, where, **options, run_key="k")
+    assert _changed(line, ordered) == ["Pusher"]  # what it is known by changes no result
+
+
+def _changed(line, later) -> list[str]:
+    """The nodes with other parameters."""
+    pairs = zip(line.components, later.components, strict=True)
+    return [one.id for one, other in pairs if one.exec_properties != other.exec_properties]
 
 
 def test_a_wrong_subword_file_is_named_as_the_user_named_it(tmp_path, monkeypatch) -> None:

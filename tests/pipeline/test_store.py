@@ -150,6 +150,7 @@ def test_what_is_asked_does_not_grow_with_what_was_pruned(book: Book, monkeypatc
         _deleted(book, *run(number))
         costs.append(cost())
     assert costs[2:] == [costs[-1]] * 6
-    # Model, blessing; vocabulary; a page of checks and one of pushes; check, blessing, its model.
-    assert costs[-1][1] == 2 + 1 + 3 + 3 + 3
-    assert costs[-1][0]["GetArtifactsByContext"] == 2 + 1 + 1 + 1 + 3
+    # Model, blessing; vocabulary; a page of checks and one of pushes; the failed check, its model's checks,
+    # no revoked blessing, the blessing, its model.
+    assert costs[-1][1] == 2 + 1 + 3 + 3 + 4
+    assert costs[-1][0]["GetArtifactsByContext"] == 2 + 1 + 1 + 1 + 4

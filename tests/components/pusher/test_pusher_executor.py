@@ -6,7 +6,7 @@ import pathlib
 import pytest
 from tfx.types import standard_artifacts
 
-from components.pusher import spec
+from components.pusher import run_keys, spec
 from components.pusher.executor import Executor
 
 
@@ -21,7 +21,7 @@ def push(tmp_path):
     (serving / "saved_model.pb").write_text("m")
     (tmp_path / "pushed").mkdir()
 
-    def call(blessed, *, checked=None, revoked=0):
+    def call(blessed, *, checked=None, revoked=0, **more):
         model, blessing = standard_artifacts.Model(), standard_artifacts.ModelBlessing()
         pushed = standard_artifacts.PushedModel()
         model.uri, pushed.uri = str(tmp_path / "model"), str(tmp_path / "pushed")
@@ -37,7 +37,7 @@ def push(tmp_path):
         Executor().Do(
             inputs,
             {spec.PUSHED_MODEL: [pushed]},
-            {spec.PUSH_DESTINATION: str(tmp_path / "served"), spec.KEEP_VERSIONS: 2},
+            {spec.PUSH_DESTINATION: str(tmp_path / "served"), spec.KEEP_VERSIONS: 2} | more,
         )
         return pushed
 
@@ -52,6 +52,16 @@ def test_a_blessed_model_is_pushed(push, tmp_path):
     assert pushed.get_string_custom_property("pushed_destination") == version
     assert pushed.get_string_custom_property("pushed_version") == "1"
     assert pathlib.Path(pushed.uri, "pushed_destination.txt").read_text() == version
+
+
+def test_what_became_of_a_run_is_noted_under_its_key(push, tmp_path):
+    push(1, run_key="k1")
+    assert run_keys.version_of(str(tmp_path / "served"), "k1") == 1
+    pushed = push(0, run_key="k2")
+    assert run_keys.refusal(str(tmp_path), "k2") is None  # no number, no push of TFX's
+    (tmp_path / "made").mkdir()
+    os.rename(pushed.uri, tmp_path / "made/5")
+    assert run_keys.refusal(str(tmp_path / "made"), "k2") == "not blessed"
 
 
 @pytest.mark.parametrize("blessed", [0, None])

@@ -16,7 +16,7 @@ from components.example_gen import files
 from components.example_gen.row_count import row_count
 from pipeline.config import Config, load_config
 from pipeline.retrain import looking
-from pipeline.retrain.arrivals import Arrival, Scanner, scan
+from pipeline.retrain.arrivals import Arrival, Scanner
 from pipeline.retrain.looking import Entry, Reading, Seen
 from pipeline.retrain.readiness import reason_to_wait
 
@@ -48,7 +48,7 @@ def write(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Callable[.
 
 def look(config: Config, known: dict | None = None, now: float = LATER) -> dict[int, Arrival]:
     """The spans but for the empty one; `now` counts from this moment."""
-    found = scan(config, known or {}, time.time() + now)
+    found = Scanner(config).scan(known or {}, time.time() + now)
     assert [each.span for each in found] == sorted(each.span for each in found)
     return {each.span: each for each in found if each.span}
 
@@ -290,7 +290,7 @@ def test_without_span_in_the_path_there_is_nothing_to_wait_for(write) -> None:
     config = configured()
     data = dataclasses.replace(config.data, path="data")
     with pytest.raises(InputError, match=r"data: got \{SPAN\} nowhere, expected once"):
-        scan(dataclasses.replace(config, data=data), {}, 0.0)
+        Scanner(dataclasses.replace(config, data=data))
 
 
 def test_rows_are_counted_as_example_gen_counts_them(tmp_path) -> None:

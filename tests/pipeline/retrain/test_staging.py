@@ -17,7 +17,7 @@ from components.example_gen import files
 from pipeline import inputs
 from pipeline.config import Config, load_config
 from pipeline.retrain import remote, staging
-from pipeline.retrain.arrivals import Arrival, scan
+from pipeline.retrain.arrivals import Arrival, Scanner
 
 ROW = '{"text": "a b"}\n'
 Objects = dict[str, tuple[bytes, float]]
@@ -86,7 +86,7 @@ def config(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Config:
 
 
 def look(config: Config, known: dict | None = None) -> dict[int, Arrival]:
-    return {each.span: each for each in scan(config, known or {}, time.time())}
+    return {each.span: each for each in Scanner(config).scan(known or {}, time.time())}
 
 
 def known(found: dict[int, Arrival]) -> dict[int, tuple[str, str]]:

@@ -1,0 +1,93 @@
+"""A watch that goes on for months: it notices that its code was upgraded or its configuration changed.
+
+Its runs are other processes, which would have the new code under a key made of the old one.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+
+from components.code_hash import code_hash
+from pipeline.retrain.supervise import code_path
+
+CODE = ("transform", "components", "pipeline")
+
+
+class Renewed(Exception):
+    """The process is to begin again, with the code and the configuration that there are now."""
+
+
+class Renewal:
+    """What this process was started with, against what there is now.
+
+    Attributes:
+      problem: why what is there now cannot be used, in one line; "" if it can be, or is as before.
+    """
+
+    def __init__(self, config_file: str) -> None:
+        """Look for the first time: before the configuration is read, lest a change be missed."""
+        self._config_file = os.path.abspath(config_file)
+        self._begun_with = self._now()
+        self._judged = self._begun_with
+        self.problem = ""
+
+    def check(self) -> bool:
+        """Look again; whether there is a new problem to tell.
+
+        Raises:
+          Renewed: what is there now is not what the process was started with, and can be used.
+        """
+        now = self._now()
+        if now == self._judged:
+            return False
+        self._judged, self.problem = now, ""
+        if now == self._begun_with:
+            return False
+        self.problem = problem_of(self._config_file)
+        if not self.problem:
+            raise Renewed
+        return True
+
+    def _now(self) -> tuple[str, str]:
+        return _code(), _content(self._config_file)
+
+
+def problem_of(config_file: str) -> str:
+    """Why a new process could not retrain with this file, asked of one; "" if it could."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pipeline",
+            "retrain",
+            "--status",
+            "--json",
+            "--config",
+            config_file,
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=os.environ | {"PYTHONPATH": code_path()},
+        check=False,
+    )
+    if done.returncode == 0:
+        return ""
+    lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    said = lines[:1] if done.returncode == 2 else lines[-1:]  # the first problem; a traceback's end
+    return said[0] if said else f"retrain --status ended with exit code {done.returncode}"
+
+
+def _code() -> str:
+    try:
+        return code_hash(*CODE)
+    except (OSError, ValueError, ImportError):  # half installed
+        return "unreadable"
+
+
+def _content(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.sha256(file.read()).hexdigest()
+    except OSError:
+        return ""
