@@ -82,6 +82,7 @@ def test_only_the_chief_exports(monkeypatch, tmp_path, index: int) -> None:
     monkeypatch.setattr(executor.Vocabularies, "read", lambda _: None)
     monkeypatch.setattr(executor.inputs.Settings, "from_json", lambda _: _Settings())
     monkeypatch.setattr(executor.export, "export", lambda *_: _export(tmp_path / "model", done))
+    monkeypatch.setattr(executor.own_scores, "write", lambda *_: done.append("scores left"))
     properties = dict.fromkeys(
         ("settings", "model_options", "loss_options", "batch_options", "decode_options"), "{}"
     )
@@ -98,7 +99,7 @@ def test_only_the_chief_exports(monkeypatch, tmp_path, index: int) -> None:
         {name: _artifact(tmp_path / name) for name in (spec.MODEL, spec.HISTORY)},
         properties,
     )
-    assert done == (["exported", "cleared"] if index == 0 else [])
+    assert done == (["exported", "scores left", "cleared"] if index == 0 else [])
     assert (tmp_path / spec.HISTORY / "history.json").exists() is (index == 0)
 
 
