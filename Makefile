@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 CONFIG ?= pipeline_config.yaml
 
-.PHONY: run test test-slow unit bench-loss bench-transform bench-train bench-eval bench-blessing lint format lock wheel setup clean
+.PHONY: run test test-slow unit bench-loss bench-transform bench-train bench-eval bench-blessing lint format lock image-check wheel setup clean
 
 run: setup
 	$(BIN)/tokenline run --config $(CONFIG)
@@ -55,6 +55,12 @@ lock: setup
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-header \
 	  --overrides requirements.overrides requirements.in requirements-dev.in -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-header requirements-gpu.in -o requirements-gpu.lock
+
+# The Dockerfile's steps without Docker, in a Debian 13 folder, and the line run in it: needs root.
+image-check: setup
+	$(BIN)/python -m tools.image_check
 
 wheel: setup
 	$(BIN)/python -m build --wheel --no-isolation

@@ -72,11 +72,10 @@ def works(*command):
 
 def locked_uv():
     """The lock's own lines for uv, so that the installer is pinned by hash as well."""
+    from tools import locked  # not sooner: it is written for the Pythons that we need
+
     with open(LOCK) as file:
-        lines = file.read().split("\n")
-    start = next(i for i, line in enumerate(lines) if line.startswith("uv=="))
-    end = next(i for i in range(start + 1, len(lines)) if not lines[i].startswith(" "))
-    return "\n".join(line for line in lines[start:end] if not line.strip().startswith("#"))
+        return locked.select(file.read(), ["uv"])
 
 
 def make_venv():
@@ -88,7 +87,7 @@ def make_venv():
         return
     subprocess.check_call([sys.executable, "-m", "venv", "--clear", VENV])
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as pinned:
-        pinned.write(locked_uv() + "\n")
+        pinned.write(locked_uv())
         pinned.flush()
         subprocess.check_call(
             [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps",

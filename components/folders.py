@@ -5,8 +5,10 @@ For a folder on this machine nothing of TensorFlow is loaded.
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable
-from typing import Any
+
+from components import storage
 
 _CHUNK = 1 << 20  # bytes
 # TensorFlow writes it beside a SavedModel's graph: hashes, and a number drawn for each export.
@@ -17,7 +19,7 @@ def files(folder: str) -> list[str]:
     """The files below a folder, relative to it, in order; [] where there is no folder."""
     return sorted(
         os.path.normpath(os.path.join(os.path.relpath(where, folder), name))
-        for where, _, names in _walk(folder)
+        for where, _, names in storage.walk(folder)
         for name in names
     )
 
@@ -27,7 +29,7 @@ def digest(folder: str) -> str:
     state = hashlib.sha256()
     for name in files(folder):
         content = hashlib.sha256()
-        with _opened(os.path.join(folder, name)) as file:
+        with storage.opened(os.path.join(folder, name)) as file:
             while chunk := file.read(_CHUNK):
                 content.update(chunk)
         state.update(f"{name}\n{content.hexdigest()}\n".encode())
@@ -45,11 +47,20 @@ def same_export(one: str, other: str) -> bool:
     Names and sizes of all files, and the fingerprints' bytes; of models without one, all bytes.
     """
     fingerprints = [os.path.join(folder, _FINGERPRINT) for folder in (one, other)]
-    if not all(map(_is_file, fingerprints)):
+    if not all(map(storage.is_file, fingerprints)):
         return same_bytes(one, other)
     if not _same_file(*fingerprints):  # as for all but one of many models, mostly
         return False
     return _same_files(one, other, lambda name: False)
+
+
+def download(folder: str, target: str) -> None:
+    """Copy all files of a folder to a folder of this machine, which need not be there."""
+    for name in files(folder):
+        path = os.path.join(target, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with storage.opened(os.path.join(folder, name)) as source, open(path, "wb") as file:
+            shutil.copyfileobj(source, file, _CHUNK)
 
 
 def _same_files(one: str, other: str, is_read: Callable[[str], bool]) -> bool:
@@ -57,8 +68,8 @@ def _same_files(one: str, other: str, is_read: Callable[[str], bool]) -> bool:
     names = files(one)
     if not names or names != files(other):
         return False
-    sizes = {name: _size(os.path.join(one, name)) for name in names}
-    if any(size != _size(os.path.join(other, name)) for name, size in sizes.items()):
+    sizes = {name: storage.size(os.path.join(one, name)) for name in names}
+    if any(size != storage.size(os.path.join(other, name)) for name, size in sizes.items()):
         return False
     # The smallest first: the fingerprint, which two exports never share, is among them.
     return all(
@@ -68,34 +79,8 @@ def _same_files(one: str, other: str, is_read: Callable[[str], bool]) -> bool:
 
 
 def _same_file(one: str, other: str) -> bool:
-    with _opened(one) as ours, _opened(other) as theirs:
+    with storage.opened(one) as ours, storage.opened(other) as theirs:
         while chunk := ours.read(_CHUNK):
             if chunk != theirs.read(_CHUNK):
                 return False
         return not theirs.read(1)
-
-
-def _is_remote(path: str) -> bool:
-    return "://" in path
-
-
-def _gfile() -> Any:
-    import tensorflow as tf  # heavy, and only it reads what is not on this machine
-
-    return tf.io.gfile
-
-
-def _walk(folder: str) -> Any:
-    return _gfile().walk(folder) if _is_remote(folder) else os.walk(folder)
-
-
-def _opened(path: str) -> Any:
-    return _gfile().GFile(path, "rb") if _is_remote(path) else open(path, "rb")
-
-
-def _size(path: str) -> int:
-    return int(_gfile().stat(path).length) if _is_remote(path) else os.path.getsize(path)
-
-
-def _is_file(path: str) -> bool:
-    return bool(_gfile().exists(path)) if _is_remote(path) else os.path.isfile(path)

@@ -1,10 +1,14 @@
-"""What an exported model says of itself, in a file beside its graph. Reading it needs no TensorFlow."""
+"""What an exported model says of itself, in a file beside its graph.
+
+On this machine, reading it needs no TensorFlow.
+"""
 
 import json
 import os
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import Any
 
+from components import storage
 from components.errors import InputError
 from transform.settings import Settings
 
@@ -20,8 +24,8 @@ def read(folder: str) -> dict[str, Any]:
     """
     path = os.path.join(folder, FILE)
     try:
-        with _opened(path) as file:
-            found = json.load(file)
+        with storage.opened(path) as file:
+            found = json.loads(file.read().decode())
     except FileNotFoundError:
         raise InputError(f"{folder} holds no {FILE}, expected a model of tokenline") from None
     except ValueError as error:
@@ -37,7 +41,7 @@ def read_or_nothing(folder: str) -> dict[str, Any]:
     Raises:
       InputError: what it says is no JSON object.
     """
-    return read(folder) if _exists(os.path.join(folder, FILE)) else {}
+    return read(folder) if storage.is_file(os.path.join(folder, FILE)) else {}
 
 
 def settings(facts: Mapping[str, Any], folder: str) -> Settings:
@@ -57,27 +61,3 @@ def settings(facts: Mapping[str, Any], folder: str) -> Settings:
 def target_ids(facts: Mapping[str, Any]) -> int:
     """How many target ids the model tells apart; 0 if it does not say."""
     return int(facts.get("model", {}).get("vocabulary_size", 0))
-
-
-def _is_remote(path: str) -> bool:
-    return "://" in path
-
-
-def _opened(path: str) -> IO[str]:
-    if not _is_remote(path):
-        return open(path, encoding="utf-8")
-    import tensorflow as tf  # heavy, and only it reads what is not on this machine
-
-    if not tf.io.gfile.exists(path):
-        raise FileNotFoundError(path)
-    opened: IO[str] = tf.io.gfile.GFile(path)
-    return opened
-
-
-def _exists(path: str) -> bool:
-    if not _is_remote(path):
-        return os.path.exists(path)
-    import tensorflow as tf
-
-    found: bool = tf.io.gfile.exists(path)
-    return found

@@ -9,6 +9,7 @@ import os
 import sys
 
 from components.errors import InputError
+from pipeline.submit import arguments as submit_arguments
 
 _CONFIG = "pipeline_config.yaml"
 _BAD_INPUT = 2
@@ -86,6 +87,14 @@ def _parser() -> argparse.ArgumentParser:
     retrain.add_argument(
         "--json", action="store_true", help="JSON: of --status, else a line an event"
     )
+    text = "a compiled pipeline to Vertex AI Pipelines or Kubeflow"
+    submit = _command(commands, "submit", _submit, text)
+    _add_config(submit)
+    submit_arguments.add_submit(submit)
+    text = "submit again and again; list, pause, resume, delete schedules"
+    schedule = _command(commands, "schedule", _schedule, text)
+    _add_config(schedule)
+    submit_arguments.add_schedule(schedule)
     report = _command(commands, "report", _report, "a run as an HTML page or as markdown")
     _add_config(report)
     report.add_argument("--run", help="id of the run (default: the newest)")
@@ -123,6 +132,10 @@ def _parser() -> argparse.ArgumentParser:
     text = "runs of so many newest spans stay"
     prune.add_argument("--keep-spans", type=int, metavar="N", help=text)
     prune.add_argument("--dry-run", action="store_true", help="only say what would be freed")
+    text = "the line as a file that Vertex or Kubeflow Pipelines runs"
+    compiling = _command(commands, "compile", _compile, text)
+    _add_config(compiling)
+    _add_compile(compiling)
     verify = _command(commands, "verify", _verify, "the invariance certificate of a run's model")
     _add_config(verify)
     _add_verify(verify)
@@ -133,6 +146,8 @@ def _parser() -> argparse.ArgumentParser:
     migrate.add_argument(
         "--write", action="store_true", help="rewrite the calls whose equivalent is certain"
     )
+    text = "run a compiled pipeline here, as Vertex AI Pipelines would"
+    _add_emulate(_command(commands, "emulate", _emulate, text))
     generate = _command(commands, "generate", _generate, "write a span of the sample data")
     _add_config(generate)
     generate.add_argument("--span", type=int, required=True, help="which span, from 1")
@@ -184,11 +199,50 @@ def _add_files(command: argparse.ArgumentParser, text: str) -> None:
     batch.add_argument("--beam", default="", metavar="OPTIONS", help=text)
 
 
+def _add_compile(command: argparse.ArgumentParser) -> None:
+    text = "Google's service, or Kubeflow Pipelines elsewhere (default: vertex)"
+    command.add_argument("--target", choices=("vertex", "kubeflow"), default="vertex", help=text)
+    text = "file.json or file.yaml; may be given twice (default: pipeline.json; kubeflow: .yaml)"
+    what = command.add_mutually_exclusive_group()
+    what.add_argument("-o", "--output", action="append", metavar="FILE", default=[], help=text)
+    what.add_argument("--lint", metavar="FILE", help="only say what is wrong with a compiled file")
+
+
 def _add_verify(command: argparse.ArgumentParser) -> None:
     command.add_argument("--run", help="id of the run (default: the newest)")
     command.add_argument("--model", help="model version folder (default: the run's own)")
     command.add_argument("--examples", type=int, default=256, help="rows to look at (default: 256)")
     command.add_argument("--seed", type=int, default=0, help="which rows (default: 0)")
+
+
+def _add_emulate(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", metavar="FILE", help="what `tokenline compile` has written")
+    command.add_argument(
+        "--parameter", action="append", default=[], metavar="NAME=VALUE", help="a runtime parameter"
+    )
+    command.add_argument(
+        "--data",
+        action="append",
+        default=[],
+        metavar="gs://BUCKET/X=FOLDER",
+        help="this folder is there",
+    )
+    text = "stands for the object store: gs://b/x is DIR/b/x (default: runs/emulated)"
+    command.add_argument("--root", metavar="DIR", default="runs/emulated", help=text)
+    command.add_argument(
+        "--isolation",
+        choices=("subprocess", "fork"),
+        default="subprocess",
+        help="a step runs in a process with the built wheel (default), or in a fork, which is faster",
+    )
+    command.add_argument(
+        "--service",
+        choices=("vertex", "kubeflow"),
+        default="vertex",
+        help="kubeflow runs no drivers and no resolvers",
+    )
+    command.add_argument("--no-cache", action="store_true", help="run every step")
+    command.add_argument("--json", action="store_true", help="a JSON object a line")
 
 
 def _run(chosen: argparse.Namespace) -> int:
@@ -216,6 +270,14 @@ def _retrain(chosen: argparse.Namespace) -> int:
 
     options = Options(chosen.config, chosen.watch, chosen.retry, chosen.status, chosen.json)
     return retrain(options)
+
+
+def _submit(chosen: argparse.Namespace) -> int:
+    return submit_arguments.submit(chosen)
+
+
+def _schedule(chosen: argparse.Namespace) -> int:
+    return submit_arguments.schedule(chosen)
 
 
 def _report(chosen: argparse.Namespace) -> int:
@@ -315,6 +377,17 @@ def _check_line_options(chosen: argparse.Namespace) -> None:
         raise InputError("\n".join(f"{name}: needs --output, which is not given" for name in found))
 
 
+def _compile(chosen: argparse.Namespace) -> int:
+    from pipeline import compile_command
+
+    if chosen.lint:
+        return compile_command.lint_file(chosen.lint, chosen.target)
+    from pipeline.config import load_config
+
+    options = compile_command.Options(chosen.target, tuple(chosen.output))
+    return compile_command.run(load_config(chosen.config), options)
+
+
 def _verify(chosen: argparse.Namespace) -> int:
     from pipeline.config import load_config
     from pipeline.verify.command import Options, verify
@@ -327,6 +400,23 @@ def _migrate(chosen: argparse.Namespace) -> int:
     from pipeline.migrate.command import migrate
 
     return migrate(chosen.paths, write=chosen.write, diff=chosen.diff)
+
+
+def _emulate(chosen: argparse.Namespace) -> int:
+    from pipeline.emulator.command import Options, run
+
+    return run(
+        Options(
+            file=chosen.file,
+            isolation=chosen.isolation,
+            service=chosen.service,
+            root=chosen.root,
+            data=tuple(chosen.data),
+            parameters=tuple(chosen.parameter),
+            cache=not chosen.no_cache,
+            as_json=chosen.json,
+        )
+    )
 
 
 def _generate(chosen: argparse.Namespace) -> int:

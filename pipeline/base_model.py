@@ -5,9 +5,9 @@ A run on data that were trained on before starts from what that earlier run star
 one before. A run on new data starts from the last blessed model.
 """
 
-import json
 import os
 
+from components.base_model import choice
 from pipeline.inputs import RunInputs
 from pipeline.store import MadeModel, models
 from pipeline.store_connection import Store
@@ -15,9 +15,7 @@ from pipeline.store_connection import Store
 
 def data_key(inputs: RunInputs) -> str:
     """What is trained on, as JSON: the files' content, and how they are split."""
-    found = inputs.example_gen
-    split = {"split": json.loads(found["split"]), "split_by": json.loads(found["split_by"])}
-    return json.dumps({"content": found["fingerprint"]} | split, sort_keys=True)
+    return choice.data_key(inputs.example_gen["fingerprint"], inputs.split)
 
 
 def find(store: Store, key: str) -> str:
@@ -38,14 +36,5 @@ def base_model(made: list[MadeModel], key: str) -> str:
         repeats = earlier.data_key == key and earlier.warm_start == "auto"
         if repeats and (not earlier.base or os.path.isdir(earlier.base)):
             return earlier.base
-    usable = [each for each in made if each.blessed and _split_alike(each.data_key, key)]
+    usable = [each for each in made if each.blessed and choice.split_alike(each.data_key, key)]
     return usable[-1].uri if usable else ""
-
-
-def _split_alike(one: str, other: str) -> bool:
-    """Whether two keys are of other data, split in the same way; "" is of a model without one."""
-    if not one or one == other:
-        return False
-    facts, others = json.loads(one), json.loads(other)
-    content = facts.pop("content"), others.pop("content")
-    return content[0] != content[1] and bool(facts == others)

@@ -13,7 +13,9 @@ import os
 from typing import Any, Literal
 
 from pipeline import config_checks, config_loader, model_presets
+from pipeline.config_cloud import CloudConfig
 from pipeline.config_drift import DriftConfig, SkewConfig
+from pipeline.config_kubeflow import KubeflowConfig
 from pipeline.config_loader import required, setting
 from pipeline.config_retrain import RetrainConfig
 from pipeline.config_serving import ServingCheckConfig
@@ -452,6 +454,8 @@ class Config:
     eval: EvalConfig = setting(EvalConfig(), "measurement and blessing")
     serving: ServingConfig = setting(ServingConfig(), "pushed models")
     retrain: RetrainConfig = setting(RetrainConfig(), "retraining on new spans")
+    cloud: CloudConfig | None = setting(None, "Vertex or Kubeflow Pipelines, for tokenline compile")
+    kubeflow: KubeflowConfig | None = setting(None, "where submit --target kubeflow sends to")
 
 
 def load_config(path: str | os.PathLike[str]) -> Config:
@@ -496,6 +500,7 @@ def _complete(config: Config, given: set[str]) -> Config:
         train = dataclasses.replace(train, epochs=10)
     return dataclasses.replace(
         config,
+        cloud=_complete_cloud(config),
         data=data,
         transform=transform,
         batch=_complete_batch(config.batch, data, given),
@@ -503,6 +508,17 @@ def _complete(config: Config, given: set[str]) -> Config:
         decode=decode,
         serving=serving,
         train=train,
+    )
+
+
+def _complete_cloud(config: Config) -> CloudConfig | None:
+    """Data where the local runs have them, versions below the root."""
+    cloud = config.cloud
+    if cloud is None or not isinstance(cloud.root, str):
+        return cloud  # a root that is missing is a problem of its own
+    served = f"{cloud.root}/{config.pipeline.name}/served"
+    return dataclasses.replace(
+        cloud, data=cloud.data or config.data.path, push_to=cloud.push_to or served
     )
 
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from pipeline import (
     config_checks_blessing,
+    config_checks_cloud,
     config_checks_decode,
     config_checks_drift,
+    config_checks_kubeflow,
     config_checks_model,
     config_checks_retrain,
     config_checks_serving,
@@ -78,6 +80,8 @@ def check(config: "Config", problems: Problems) -> None:
         config_checks_retrain.check,
         config_checks_store.check,
         config_checks_drift.check,
+        config_checks_cloud.check,
+        config_checks_kubeflow.check,
     ):
         one(config, problems)
 

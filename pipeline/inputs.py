@@ -45,6 +45,12 @@ class RunInputs:
         found = self.example_gen.items()
         return {name: value for name, value in found if name not in _OF_THE_WINDOW}
 
+    @property
+    def split(self) -> str:
+        """How the rows are split, as JSON."""
+        found = {name: json.loads(self.example_gen[name]) for name in ("split", "split_by")}
+        return json.dumps(found)
+
 
 _OF_THE_WINDOW = ("spans", "fingerprint")
 
@@ -67,7 +73,7 @@ def resolve(
     if spans is None:
         generate_first_span(config)
     wanted, input_base = _wanted_spans(config, spans)
-    parameters = _example_gen_parameters(config, wanted, input_base)
+    parameters = example_gen_parameters(config, wanted, input_base)
     request = parse_request(parameters)
     digest = _digest_as_wanted(config, request, spans) if spans else ""
     listing = preflight(request)
@@ -129,9 +135,10 @@ def _chosen(config: Config, found: list[int]) -> tuple[int, ...]:
     return (found[-1],) if config.data.spans == "latest" else tuple(config.data.spans)
 
 
-def _example_gen_parameters(
+def example_gen_parameters(
     config: Config, spans: tuple[int, ...], input_base: str
 ) -> dict[str, Any]:
+    """ExampleGen's parameters, without the fingerprint; no folder is looked at."""
     data = config.data
     return {
         "input_base": input_base,
@@ -158,11 +165,11 @@ def _sequences(config: Config) -> str:
         "policy": policy,
         "settings": settings.to_json(),
         "span_column": span_column,
-        # So that another file under the same name is another input.
+        # So that another file under the same name is another input; but for one that is elsewhere.
         "subword_files": [
             files.content_digest(side.subwords).hex()
             for side in settings.sides.values()
-            if side.subwords
+            if side.subwords and not staging.is_remote(side.subwords)
         ],
     }
     if settings.unlearned:
@@ -190,7 +197,9 @@ def _what_tokens_are(settings: Settings) -> Settings:
 
 
 def _absolute(side: Side) -> Side:
-    return dataclasses.replace(side, subwords=side.subwords and os.path.abspath(side.subwords))
+    if not side.subwords or staging.is_remote(side.subwords):
+        return side
+    return dataclasses.replace(side, subwords=os.path.abspath(side.subwords))
 
 
 def _column_kinds(config: Config) -> dict[str, str]:

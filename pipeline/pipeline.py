@@ -3,42 +3,38 @@
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import components as tfx_components
-from tfx import types
-from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.importer import Importer
-from tfx.dsl.components.common.resolver import Resolver
-from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
-    LatestBlessedModelStrategy,
-)
 from tfx.orchestration import pipeline
-from tfx.types import standard_artifacts
 
 import components as ours
 from components.artifacts import SpanStatistics
 from components.beam_runner import IN_PROCESS
 from components.code_hash import code_hash
 from components.errors import InputError
-from components.pusher import versions
 from components.subwords import learning
 from components.trainer.tunable import refuse_sizes
-from pipeline import base_model as base_models
 from pipeline import content, span_checks, vocabulary_state
 from pipeline.config import Config
 from pipeline.config_tune import space_of
+from pipeline.earlier import Earlier
+from pipeline.here import Here
 from pipeline.inputs import RunInputs
 from pipeline.paths import RunPaths
+from pipeline.retrain import staging
 from pipeline.settings import token_settings
-from pipeline.store_connection import store_of
 from transform.settings import ADDED_COLUMNS, Settings, Side
 
+if TYPE_CHECKING:
+    from pipeline.kubeflow.line import CloudLine
+
 BEAM_ARGS = [*IN_PROCESS, "--direct_running_mode=in_memory", "--direct_num_workers=1"]
-LAST_BLESSED = "LastBlessedModel"
-BASE_MODEL = "BaseModel"
 SPAN_BEFORE = "SpanBefore"
 
 
@@ -47,19 +43,20 @@ def create_pipeline(
     inputs: RunInputs,
     paths: RunPaths,
     *,
-    base_vocabulary: str,
-    input_key: str,
+    base_vocabulary: str = "",
+    input_key: str = "",
     base_model: str = "",
     last_failed_check: int = 0,
     last_lost_push: int = 0,
     span_before: str = "",
     run_key: str = "",
+    cloud: "CloudLine | None" = None,
 ) -> pipeline.Pipeline:
-    """The whole line.
+    """The whole line, here or in the cloud.
 
     Args:
       config: the user's file.
-      inputs: the spans and files of this run.
+      inputs: the spans and files of this run; in the cloud those of `cloud`.
       paths: where artifacts and metadata go.
       base_vocabulary: folder of the vocabulary to extend, or "".
       input_key: hash of what the vocabulary is made from, see `vocabulary_state`.
@@ -67,29 +64,44 @@ def create_pipeline(
       last_failed_check, last_lost_push: see `store`: what must not come from the cache after those.
       span_before: folder of the statistics to hold new spans against, or ""; see `span_checks`.
       run_key: what retrain knows this run by, or ""; what is pushed is noted under it.
+      cloud: what finds out there what all the others say here, which are then left out.
     """
     settings = _settings(config, inputs, paths).to_json()
     # Windows and drops count tokens; otherwise ingesting knows nothing of Transform.
     counts = bool(inputs.example_gen.get("sequences"))
     tokenizing = ["transform", "components.subwords"] if counts else []
     window = _span_window(config, inputs)
+    world = cloud or Here(
+        config=config,
+        inputs=inputs,
+        paths=paths,
+        base_vocabulary=base_vocabulary,
+        input_key=input_key,
+        base_model=base_model,
+        last_lost_push=last_lost_push,
+        run_key=run_key,
+    )
+    earlier = world.earlier(window)
     examples = ours.ExampleGen(
         **inputs.how_it_is_read,
         span_window=window.outputs["span_window"],
         # Only where it decides what is read: a vocabulary grows with every span.
-        base_vocabulary=base_vocabulary if inputs.learns else "",
-        code_hash=code_hash(*tokenizing, "components.example_gen", "components.span_window"),
+        base_vocabulary=earlier.base_vocabulary if inputs.learns else "",
+        code_hash=code_hash(
+            *tokenizing, "components.example_gen", "components.span_window", "components.storage"
+        ),
     )
     raw = examples.outputs["examples"]
     statistics = tfx_components.StatisticsGen(examples=raw)
-    schema = _schema(config, statistics, paths)
+    schema = _schema(config, statistics, world)
     validator = ours.StoppingExampleValidator(
         statistics=statistics.outputs["statistics"],
         schema=schema.outputs["schema"],
         code_hash=code_hash("components.example_validator"),
     ).with_id("ExampleValidator")
-    vocabulary = _vocabulary(config, examples, settings, base_vocabulary, input_key)
-    span_check = _span_check(config, inputs, examples, window, validator, span_before)
+    vocabulary = _vocabulary(config, examples, settings, earlier)
+    looked_at = world.data_key_of_checks
+    span_check = _span_check(config, inputs, examples, window, validator, span_before, looked_at)
     for node in (validator, *span_check):  # nothing is built on data with anomalies
         vocabulary.add_upstream_node(node)
     transform = ours.SequenceTransform(
@@ -101,32 +113,29 @@ def create_pipeline(
             "transform", "components.records", "components.shards", "components.sequence_transform"
         ),
     ).with_id("Transform")
-    base = [_base_model(base_model)] if base_model else []
-    data_key = base_models.data_key(inputs)
-    tuner = _tuner(config, transform, vocabulary, settings, base, base_model)
-    trainer = _trainer(config, examples, transform, vocabulary, settings, base, data_key, tuner)
-    last_blessed = _last_blessed()
-    evaluator = _evaluator(config, examples, vocabulary, trainer, last_blessed)
+    tuner = _tuner(config, transform, vocabulary, settings, earlier)
+    steps = world.train_steps
+    trainer = _trainer(config, examples, transform, vocabulary, settings, earlier, tuner, steps)
+    evaluator = _evaluator(config, examples, vocabulary, trainer, earlier)
     check = _serving_check(config, examples, transform, trainer, evaluator, last_failed_check)
-    pusher = _pusher(config, trainer, evaluator, check, last_lost_push, run_key)
+    pusher = _pusher(config, trainer, evaluator, check, world.push)
     nodes: list[BaseNode] = [window, examples, statistics, schema, validator, *span_check]
     nodes += [
         vocabulary,
         transform,
-        *base,
+        *earlier.nodes,
         *tuner,
         trainer,
-        last_blessed,
         evaluator,
         *check,
         pusher,
     ]
     return pipeline.Pipeline(
         pipeline_name=config.pipeline.name,
-        pipeline_root=paths.artifacts,
+        pipeline_root=world.root,
         components=nodes,
-        enable_cache=True,
-        metadata_connection_config=store_of(config).connection(),
+        enable_cache=world.caches,
+        metadata_connection_config=world.connection,
         beam_pipeline_args=BEAM_ARGS,
     )
 
@@ -134,30 +143,31 @@ def create_pipeline(
 def _span_window(config: Config, inputs: RunInputs) -> BaseNode:
     # Only SpanCheck asks which are new: else a run by hand and one of retrain share the cache.
     compares = config.data.drift is not None or config.data.skew is not None
+    new = {"new_spans": json.dumps(list(inputs.new) if compares else [])}
     return ours.SpanWindow(
-        **inputs.what_is_read,
-        new_spans=json.dumps(list(inputs.new) if compares else []),
+        **(new | inputs.what_is_read),  # in the cloud it says new_spans itself
         code_hash=code_hash(
             "components.span_window",
             "components.example_gen.columns",
             "components.example_gen.files",
             "components.example_gen.splits",
+            "components.storage",
         ),
     )
 
 
-def _schema(config: Config, statistics: BaseNode, paths: RunPaths) -> BaseNode:
+def _schema(config: Config, statistics: BaseNode, world: "Here | CloudLine") -> BaseNode:
     """The committed schema, or one inferred from this run's data."""
-    if config.data.schema:
-        return ImportSchemaGen(schema_file=_completed_schema(config.data.schema, paths.schemas))
+    if file := config.data.schema:
+        return world.schema(_completed_schema(file), os.path.basename(file))
     # Open shapes: the served model then takes requests that lack the target column.
     return tfx_components.SchemaGen(
         statistics=statistics.outputs["statistics"], infer_feature_shape=False
     )
 
 
-def _completed_schema(file: str, folder: str) -> str:
-    """A copy of the user's schema that knows the columns that ExampleGen adds."""
+def _completed_schema(file: str) -> str:
+    """The text of the user's schema, which then knows the columns that ExampleGen adds, too."""
     schema = schema_pb2.Schema()
     try:
         with open(file, encoding="utf-8") as source:
@@ -167,8 +177,8 @@ def _completed_schema(file: str, folder: str) -> str:
     for name in ADDED_COLUMNS:
         if name not in {feature.name for feature in schema.feature}:
             schema.feature.add(name=name, type=schema_pb2.INT)
-    text = text_format.MessageToString(schema)
-    return content.keep_text(text, os.path.basename(file), folder)
+    text: str = text_format.MessageToString(schema)
+    return text
 
 
 def _span_check(
@@ -178,6 +188,7 @@ def _span_check(
     window: BaseNode,
     validator: BaseNode,
     span_before: str,
+    data_key: str,
 ) -> list[BaseNode]:
     """What holds new spans against the one before, where that is asked for."""
     checks = span_checks.checks(config, inputs)
@@ -194,13 +205,14 @@ def _span_check(
         span_window=window.outputs["span_window"],
         before=before[0].outputs["result"] if before else None,
         checks=checks.to_json(),
-        data_key=span_checks.data_key(inputs),
+        data_key=data_key,
         code_hash=code_hash(
             "components.example_gen",
             "components.records",
             "components.shards",
             "components.span_check",
             "components.span_window",
+            "components.storage",
         ),
     )
     found.add_upstream_node(validator)  # which names a wrong column, where this sees odd values
@@ -212,7 +224,7 @@ def _settings(config: Config, inputs: RunInputs, paths: RunPaths) -> Settings:
     found = token_settings(config, newest_span=max(inputs.spans, default=0))
 
     def kept(name: str, side: Side) -> Side:
-        if not side.subwords:
+        if not side.subwords or staging.is_remote(side.subwords):
             return side
         try:  # here, where the file still has the user's name
             learning.check_given(side.subwords, side)
@@ -223,9 +235,7 @@ def _settings(config: Config, inputs: RunInputs, paths: RunPaths) -> Settings:
     return found.with_sides(kept)
 
 
-def _vocabulary(
-    config: Config, examples: BaseNode, settings: str, base_vocabulary: str, input_key: str
-) -> BaseNode:
+def _vocabulary(config: Config, examples: BaseNode, settings: str, earlier: Earlier) -> BaseNode:
     return ours.VocabularyGen(
         examples=examples.outputs["examples"],
         ingest_report=examples.outputs["ingest_report"],
@@ -235,15 +245,10 @@ def _vocabulary(
         min_frequency=config.data.min_frequency,
         max_lost_tokens=config.data.max_lost_tokens,
         max_oov_rate=config.data.max_oov_rate,
-        base_vocabulary=base_vocabulary,
-        input_key=input_key,
+        base_vocabulary=earlier.base_vocabulary,
+        input_key=earlier.input_key,
         code_hash=code_hash(*vocabulary_state.CODE),
     )
-
-
-def _base_model(folder: str) -> Importer:
-    """One model of an earlier run; no Resolver, as what "the last" is changes with each run."""
-    return Importer(source_uri=folder, artifact_type=standard_artifacts.Model).with_id(BASE_MODEL)
 
 
 def _trainer(
@@ -252,9 +257,9 @@ def _trainer(
     transform: BaseNode,
     vocabulary: BaseNode,
     settings: str,
-    base: list[Importer],
-    data_key: str,
+    earlier: Earlier,
     tuner: list[BaseNode],
+    train_steps: Any,
 ) -> BaseNode:
     decode = _fields(config.decode)
     del decode["max_length"]  # among the options of training
@@ -272,10 +277,12 @@ def _trainer(
             "components.model_facts",
             "components.records",
             "components.sequence_loss",
+            "components.storage",
             "components.trainer",
         ),
-        base_model=base[0].outputs["result"] if base else None,
-        data_key=data_key,
+        **earlier.base_model,
+        data_key=earlier.data_key,
+        train_steps=train_steps,
         hyperparameters=tuner[0].outputs["best_hyperparameters"] if tuner else None,
     )
 
@@ -285,8 +292,7 @@ def _tuner(
     transform: BaseNode,
     vocabulary: BaseNode,
     settings: str,
-    base: list[Importer],
-    base_model: str,
+    earlier: Earlier,
 ) -> list[BaseNode]:
     """The Tuner, where there is something to tune.
 
@@ -297,7 +303,7 @@ def _tuner(
     if tune is None:
         return []
     space = space_of(tune)
-    refuse_sizes(space, base_model)
+    refuse_sizes(space, earlier.folder)
     found = ours.SequenceTuner(
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
@@ -311,10 +317,11 @@ def _tuner(
             "components.model_facts",
             "components.records",
             "components.sequence_loss",
+            "components.storage",
             "components.trainer",
             "components.tuner",
         ),
-        base_model=base[0].outputs["result"] if base else None,
+        **earlier.base_model,
     )
     return [found.with_id("Tuner")]
 
@@ -334,20 +341,12 @@ def _fields(section: object) -> dict:
     return dataclasses.asdict(section)  # type: ignore[call-overload]
 
 
-def _last_blessed() -> Resolver:
-    return Resolver(
-        strategy_class=LatestBlessedModelStrategy,
-        model=types.Channel(type=standard_artifacts.Model),
-        model_blessing=types.Channel(type=standard_artifacts.ModelBlessing),
-    ).with_id(LAST_BLESSED)
-
-
 def _evaluator(
     config: Config,
     examples: BaseNode,
     vocabulary: BaseNode,
     trainer: BaseNode,
-    last_blessed: BaseNode,
+    earlier: Earlier,
 ) -> BaseNode:
     thresholds = [
         {key: value for key, value in _fields(threshold).items() if value is not None}
@@ -356,7 +355,7 @@ def _evaluator(
     return ours.SequenceEvaluator(
         examples=examples.outputs["examples"],
         model=trainer.outputs["model"],
-        baseline_model=last_blessed.outputs["model"],
+        **earlier.baseline,
         vocabulary=vocabulary.outputs["vocabulary"],
         ingest_report=examples.outputs["ingest_report"],
         slices=json.dumps(list(config.eval.slices)),
@@ -378,6 +377,7 @@ def _evaluator(
             "components.model_facts",
             "components.records",
             "components.saved_model",
+            "components.storage",
             "components.weighted_mean",
         ),
     )
@@ -406,10 +406,12 @@ def _serving_check(
             "transform",
             "components.serving_check",
             "components.example_gen.places",
+            "components.folders",
             "components.model_facts",
             "components.records",
             "components.saved_model",
             "components.shards",
+            "components.storage",
         ),
     )
     found.add_upstream_node(evaluator)  # it measures time: nothing else is to run meanwhile
@@ -421,26 +423,14 @@ def _pusher(
     trainer: BaseNode,
     evaluator: BaseNode,
     check: list[BaseNode],
-    last_lost_push: int,
-    run_key: str,
+    push: Mapping[str, Any],
 ) -> BaseNode:
-    destination = os.path.abspath(config.serving.push_to)
     return ours.VersionPusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=check[0].outputs["blessing"] if check else None,
-        push_destination=destination,
+        evaluation=evaluator.outputs["evaluation"],
         keep_versions=config.serving.keep_versions,
-        pushed_versions=pushed_versions(destination, last_lost_push),
-        run_key=run_key,
-        code_hash=code_hash("components.folders", "components.pusher"),
+        **push,
+        code_hash=code_hash("components.folders", "components.pusher", "components.storage"),
     ).with_id("Pusher")
-
-
-def pushed_versions(destination: str, last_lost_push: int) -> str:
-    """What is there and what is not, as JSON: where that has changed, no push is from the cache."""
-    pushed: list[int | str] = [version.number for version in versions.existing(destination)]
-    pushed += [f"withdrawn {version.number}" for version in versions.withdrawn(destination)]
-    if last_lost_push:
-        pushed.append(f"lost {last_lost_push}")
-    return json.dumps(pushed)

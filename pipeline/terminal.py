@@ -36,6 +36,10 @@ class Terminal:
 
     def status(self, text: str) -> None:
         """Say what is going on now."""
+        self.said(text)
+
+    def said(self, text: str) -> bool:
+        """`status`; returns whether it was said: in a file only so often."""
         if self._rewrites:
             width = shutil.get_terminal_size().columns - 1
             self._clear()
@@ -44,6 +48,14 @@ class Terminal:
         elif time.monotonic() - self._last >= _QUIET_SECONDS:
             self._stream.write(text + "\n")
             self._last = time.monotonic()
+        else:
+            return False
+        self._stream.flush()
+        return True
+
+    def clear(self) -> None:
+        """Take the status away, for what somebody else writes."""
+        self._clear()
         self._stream.flush()
 
     def _clear(self) -> None:

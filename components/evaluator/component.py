@@ -29,6 +29,7 @@ class SequenceEvaluator(base_beam_component.BaseBeamComponent):
         baseline_model: types.BaseChannel | None = None,
         vocabulary: types.BaseChannel | None = None,
         ingest_report: types.BaseChannel | None = None,
+        baseline_folder: str = "",
         example_splits: str = '["eval"]',
         slices: str = "[]",
         thresholds: str = "[]",
@@ -50,6 +51,7 @@ class SequenceEvaluator(base_beam_component.BaseBeamComponent):
           examples: raw examples.
           model: the candidate, with `score`.
           baseline_model: the last blessed model; may resolve to nothing.
+          baseline_folder: a SavedModel, instead of `baseline_model`; may be another node's output.
           vocabulary: components.Vocabulary, for the tokens' text and frequency.
           ingest_report: components.IngestReport, by which examples are named by file and line.
           example_splits: JSON list of split names.
@@ -97,6 +99,7 @@ class SequenceEvaluator(base_beam_component.BaseBeamComponent):
                 baseline_model=baseline_model,
                 vocabulary=vocabulary,
                 ingest_report=ingest_report,
+                baseline_folder=baseline_folder,
                 example_splits=example_splits,
                 slices=slices,
                 thresholds=thresholds,

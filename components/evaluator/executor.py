@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 from tfx import types
 from tfx.components.evaluator import constants
-from tfx.dsl.components.base import base_beam_executor
+from tfx.components.evaluator import executor as tfx_executor
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
@@ -29,8 +29,12 @@ _MESSAGE_LINES = 50
 Artifacts = dict[str, list[types.Artifact]]
 
 
-class Executor(NamedRunner, base_beam_executor.BaseBeamExecutor):
-    """Evaluates, writes the evaluation, blesses."""
+class Executor(NamedRunner, tfx_executor.Executor):
+    """Evaluates, writes the evaluation, blesses.
+
+    A kind of TFX's Evaluator, of which it has nothing: in a container TFX writes only into an Evaluator's
+    blessing what Vertex calls the model, and by that alone the next run finds the last blessed one.
+    """
 
     def Do(
         self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]
@@ -70,14 +74,13 @@ class Executor(NamedRunner, base_beam_executor.BaseBeamExecutor):
 def _request(
     input_dict: Artifacts, output_dict: Artifacts, parameters: dict[str, Any]
 ) -> EvaluationRequest:
-    baselines = input_dict.get(spec.BASELINE_MODEL) or []
     model = artifact_utils.get_single_instance(input_dict[spec.MODEL])
     return EvaluationRequest(
         example_patterns=_patterns(
             input_dict[spec.EXAMPLES], parse_splits(parameters[spec.EXAMPLE_SPLITS])
         ),
         candidate=path_utils.serving_model_path(model.uri),
-        baseline=path_utils.serving_model_path(baselines[0].uri) if baselines else None,
+        baseline=_baseline(input_dict, parameters),
         output=artifact_utils.get_single_uri(output_dict[spec.EVALUATION]),
         slices=parse_slices(parameters[spec.SLICES]),
         thresholds=parse_thresholds(parameters[spec.THRESHOLDS]),
@@ -94,6 +97,13 @@ def _request(
         samples=parameters[spec.SAMPLES],
         decode_examples=parameters[spec.DECODE_EXAMPLES],
     )
+
+
+def _baseline(input_dict: Artifacts, parameters: dict[str, Any]) -> str | None:
+    """The SavedModel to compare with, if there is one."""
+    found = input_dict.get(spec.BASELINE_MODEL) or []
+    given: str = parameters.get(spec.BASELINE_FOLDER, "")
+    return path_utils.serving_model_path(found[0].uri) if found else given or None
 
 
 def _folder(input_dict: Artifacts, name: str) -> str:

@@ -12,6 +12,7 @@ INGEST_REPORT = "ingest_report"
 EVALUATION = "evaluation"
 BLESSING = "blessing"
 
+BASELINE_FOLDER = "baseline_folder"
 EXAMPLE_SPLITS = "example_splits"
 SLICES = "slices"
 THRESHOLDS = "thresholds"
@@ -32,6 +33,7 @@ class SequenceEvaluatorSpec(component_spec.ComponentSpec):
     """Raw examples, a model, perhaps the last blessed one -> an evaluation and a blessing."""
 
     PARAMETERS = {
+        BASELINE_FOLDER: component_spec.ExecutionParameter(type=str),
         EXAMPLE_SPLITS: component_spec.ExecutionParameter(type=str),
         SLICES: component_spec.ExecutionParameter(type=str),
         THRESHOLDS: component_spec.ExecutionParameter(type=str),

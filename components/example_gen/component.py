@@ -9,6 +9,7 @@ from components.errors import InputError
 from components.example_gen.executor import Executor
 from components.example_gen.request import parse_request
 from components.example_gen.spec import EXAMPLES, INGEST_REPORT, SUBWORDS, ExampleGenSpec
+from components.runtime_values import known
 
 
 class ExampleGen(base_beam_component.BaseBeamComponent):
@@ -45,6 +46,8 @@ class ExampleGen(base_beam_component.BaseBeamComponent):
 
         Args:
           span_window: SpanWindow's output; then neither `spans` nor `fingerprint` is given.
+          input_base: may be a runtime parameter.
+          base_vocabulary: may be another node's output.
 
         Raises:
           InputError: a parameter is not what it should be (the files are not looked at).
@@ -68,11 +71,11 @@ class ExampleGen(base_beam_component.BaseBeamComponent):
             raise InputError(
                 "spans, fingerprint: got them and span_window, expected one or the other"
             )
-        request = parse_request(parameters)
+        request = parse_request({name: known(value) for name, value in parameters.items()})
         outputs = {
             EXAMPLES: channel_utils.as_channel([standard_artifacts.Examples()]),
             INGEST_REPORT: channel_utils.as_channel([IngestReport()]),
         }
-        if request.sequences.learning and not base_vocabulary:
+        if request.sequences.learning and not request.base_vocabulary:
             outputs[SUBWORDS] = channel_utils.as_channel([Subwords()])
         super().__init__(spec=ExampleGenSpec(span_window=span_window, **parameters, **outputs))

@@ -21,6 +21,9 @@ from components.example_gen.request import IngestRequest, parse_request
 from components.example_gen.spec import EXAMPLES, INGEST_REPORT, REPORT_FILE, SUBWORDS
 from components.span_window.executor import read as read_window
 from components.span_window.spec import SPAN_WINDOW
+from components.subwords import files as subword_files
+from components.subwords.files import Subwords
+from transform.settings import Settings
 from transform.vocabulary import Vocabularies
 
 _WORK_FOLDER = ".parts"
@@ -75,7 +78,9 @@ class Executor(NamedRunner, base_beam_executor.BaseBeamExecutor):
         if not request.sequences.learning:
             return request
         if request.base_vocabulary:
-            Vocabularies.read(request.base_vocabulary)  # refuses what was edited since
+            base = Vocabularies.read(request.base_vocabulary)  # refuses what was edited since
+            if into:
+                _keep_subwords(base, request.sequences.learning.settings, into)
         else:
             self._learn(request, listing, folder=folder, into=into)
         cutting = request.sequences.cut_by(request.base_vocabulary or into)
@@ -155,6 +160,12 @@ def _within(request: IngestRequest, artifacts: list[artifact.Artifact] | None) -
         return request
     window = read_window(artifacts)
     return dataclasses.replace(request, spans=window.spans, fingerprint=window.fingerprint)
+
+
+def _keep_subwords(base: Vocabularies, settings: Settings, folder: str) -> None:
+    """Put what cut the earlier spans where what cuts these is looked for."""
+    found = {name: Subwords(base[name].subwords, ()) for name in settings.unlearned}
+    subword_files.write(found, settings, folder)
 
 
 def _uri(artifacts: list[artifact.Artifact] | None) -> str:

@@ -1,6 +1,7 @@
-"""Finding the input files: spans, formats, and a fingerprint of names and contents. Pure Python.
+"""Finding the input files: spans, formats, and a fingerprint of names and contents.
 
-Paths are shown as the user gave them: relative where `input_base` is relative.
+Folders are here or at a remote address; for those of this machine it is all Python. Paths are shown as
+the user gave them: relative where `input_base` is relative.
 """
 
 import hashlib
@@ -9,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from components import storage
 from components.errors import InputError
 from components.example_gen.splits import SplitRule, split_of_file
 
@@ -78,13 +80,17 @@ def span_pattern(input_base: str) -> SpanPattern:
     """Take a pattern apart.
 
     Raises:
-      InputError: `{SPAN}` is not in it exactly once.
+      InputError: `{SPAN}` is not in it exactly once, or names a bucket.
     """
     if input_base.count(SPAN) != 1:
         how = "more than once" if SPAN in input_base else "nowhere"
         raise InputError(f"{input_base}: got {SPAN} {how}, expected once")
     parts = input_base.split("/")
     at = next(index for index, part in enumerate(parts) if SPAN in part)
+    if storage.is_remote(input_base) and at < 3:
+        raise InputError(
+            f"{input_base}: got {SPAN} in the bucket's name, expected it in a folder's"
+        )
     start, end = parts[at].split(SPAN)
     entry = re.compile(rf"{re.escape(start)}([0-9]+){re.escape(end)}")
     root = "/".join(parts[:at]) or ("." if at == 0 else "/")
@@ -171,7 +177,7 @@ def content_digest(path: str) -> bytes:
     """
     digest = hashlib.blake2b(digest_size=16)
     try:
-        with open(path, "rb") as stream:
+        with storage.opened(path) as stream:
             while chunk := stream.read(_CHUNK):
                 digest.update(chunk)
     except OSError as error:
@@ -187,19 +193,16 @@ def span_folders(input_base: str) -> list[tuple[int, str]]:
     """
     pattern = span_pattern(input_base)
     found = [
-        (span, pattern.folder(entry))
+        (span, pattern.folder(entry.name))
         for entry in _scan(pattern.root)
-        if (span := pattern.span_of(entry)) is not None
+        if entry.is_folder and (span := pattern.span_of(entry.name)) is not None
     ]
-    return sorted((span, folder) for span, folder in found if os.path.isdir(folder))
+    if pattern.below:
+        found = [(span, folder) for span, folder in found if storage.is_folder(folder)]
+    return sorted(found)
 
 
 def _span_folders(input_base: str) -> dict[int, str]:
-    if "://" in input_base:
-        raise InputError(
-            f"{input_base}: got a remote address, expected a folder of this machine "
-            "(Vertex mounts gs://bucket as /gcs/bucket)"
-        )
     if SPAN not in input_base:
         _scan(input_base)
         return {0: input_base}
@@ -232,9 +235,9 @@ def _wanted_folders(input_base: str, spans: Sequence[int]) -> dict[int, str]:
     return {span: folders[span] for span in sorted(spans)}
 
 
-def _scan(folder: str) -> list[str]:
+def _scan(folder: str) -> list[storage.Entry]:
     try:
-        return sorted(os.listdir(folder))
+        return storage.entries(folder)
     except FileNotFoundError:
         raise InputError(f"{folder}: no such folder") from None
     except OSError as error:
@@ -252,15 +255,15 @@ def folder_listing(
     files: list[InputFile] = []
     unread: list[str] = []
     by_name = split is not None and not split.by_hash
-    for name in _scan(folder):
-        path = os.path.join(folder, name)
-        readable = is_read(name, format) and os.path.isfile(path)
-        part = split_of_file(split, name) if readable and by_name and split else None
+    for entry in _scan(folder):
+        path = os.path.join(folder, entry.name)
+        readable = is_read(entry.name, format) and entry.is_file
+        part = split_of_file(split, entry.name) if readable and by_name and split else None
         if not readable or (by_name and part is None):
-            if name not in MARKERS:
+            if entry.name not in MARKERS:
                 unread.append(path)
             continue
-        files.append(InputFile(span, path, os.path.getsize(path), part))
+        files.append(InputFile(span, path, entry.size, part))
     if not files:
         raise InputError(nothing_to_read(folder, unread, format=format, split=split))
     return Listing(files=tuple(files), unread=tuple(unread))

@@ -1,10 +1,14 @@
 """Reading Parquet files."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components import storage
 from components.example_gen.columns import Column, Kind
 from components.example_gen.faults import Fault, FileFault
 from components.example_gen.rows import Row
@@ -20,7 +24,7 @@ def read(path: str, columns: Sequence[Column]) -> Iterator[Row]:
     """
     line = 0
     try:
-        with pq.ParquetFile(path) as file:
+        with _source(path) as source, pq.ParquetFile(source) as file:
             present = _check_schema(file.schema_arrow, columns)
             others = dict.fromkeys(set(file.schema_arrow.names) - set(present))
             for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, columns=present):
@@ -40,10 +44,16 @@ def row_count(path: str) -> int:
       FileFault: not Parquet, cut off, or it cannot be read.
     """
     try:
-        return int(pq.read_metadata(path).num_rows)
+        with _source(path) as source:
+            return int(pq.read_metadata(source).num_rows)
     except (pa.ArrowException, OSError) as error:
         first = str(error).splitlines()[0]
         raise FileFault(path, f"got a file that is damaged or not Parquet ({first})") from error
+
+
+def _source(path: str) -> AbstractContextManager[str | BinaryIO]:
+    """What pyarrow reads: it reads a file of this machine faster itself."""
+    return storage.opened(path) if storage.is_remote(path) else contextlib.nullcontext(path)
 
 
 def _check_schema(schema: pa.Schema, columns: Sequence[Column]) -> list[str]:

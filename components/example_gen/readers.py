@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, TypeVar
 
+from components import storage
 from components.example_gen.columns import CellError, Column, describe, parse_cell
 from components.example_gen.faults import Fault, FileFault
 from components.example_gen.rows import Row
@@ -120,7 +121,7 @@ def _guarded(path: str, items: Iterator[_T]) -> Iterator[_T]:
 
 
 def _read_stream(path: str, read: Callable[[BinaryIO], Iterator[_T]]) -> Iterator[_T]:
-    with open(path, "rb") as file:
+    with storage.opened(path) as file:
         _check_compression(path, file)
         if path.endswith(".gz"):
             unzipped: Any = gzip.GzipFile(fileobj=file)

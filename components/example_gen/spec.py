@@ -29,7 +29,8 @@ class ExampleGenSpec(ComponentSpec):
       text (what a token is), "window": {"stride": n, "over": "row" or "file", "separator": text},
       "span_column": true or false, "subword_files": hashes of given files, for the cache,
       "vocab_size": most ids of a side whose subwords no file gives: they are learned}.
-    base_vocabulary: folder of the vocabulary whose files cut those sides instead; "" learns them.
+    base_vocabulary: folder of the vocabulary whose files cut those sides instead; "" learns them. What
+      cuts them is the output `subwords`, where that is asked for.
     fingerprint: `files.fingerprint` of the input, so that edited files are no cache hit.
     code_hash: of the code that ingests, for the same reason.
     """

@@ -9,7 +9,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from components.pusher import rollback, run_keys, spec, versions
+from components.pusher import origins, rollback, run_keys, spec, versions
 
 
 class Executor(base_executor.BaseExecutor):
@@ -34,6 +34,8 @@ class Executor(base_executor.BaseExecutor):
             return
         keep = exec_properties[spec.KEEP_VERSIONS]
         version = versions.push(model, destination, keep=keep, run_key=run_key)
+        if exec_properties.get(spec.NOTE_ORIGIN):
+            origins.write(artifact_utils.get_single_instance(input_dict[spec.MODEL]), version)
         io_utils.write_string_file(os.path.join(pushed.uri, spec.PUSHED_FILE), version)
         pushed.set_int_custom_property("pushed", 1)
         pushed.set_string_custom_property("pushed_destination", version)

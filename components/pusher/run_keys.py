@@ -14,6 +14,7 @@ import os
 from collections.abc import Collection
 from typing import Any
 
+from components import storage
 from components.pusher import rollback
 
 NOTES = ".runs"  # not a number: no server looks at it
@@ -45,12 +46,12 @@ def version_of(destination: str, key: str) -> int | None:
 def forget_others(destination: str, numbers: Collection[int]) -> None:
     """Remove the notes on all versions but these."""
     folder = os.path.join(destination, NOTES)
-    if _is_remote(destination) or not os.path.isdir(folder):
+    if storage.is_remote(destination):
         return
     kept = {f"{number}.json" for number in numbers}
-    for name in os.listdir(folder):
+    for name in storage.names(folder):
         if name not in kept:
-            os.remove(os.path.join(folder, name))
+            storage.remove(os.path.join(folder, name))
 
 
 def refuse(pushed_model: str, key: str, reason: str) -> None:
@@ -74,7 +75,7 @@ def refusal(pushed_models: str, key: str) -> str | None:
 
 
 def _numbers(destination: str) -> set[int]:
-    if _is_remote(destination):
+    if storage.is_remote(destination):
         return set()
     found = rollback.state(destination)
     return {*found.there, *found.withdrawn}
@@ -87,7 +88,7 @@ def _note(destination: str, number: int) -> str:
 def _read(path: str) -> dict[str, Any]:
     """{} where there is no such file, or only half of one."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with storage.opened(path) as file:
             found = json.load(file)
     except (FileNotFoundError, ValueError):
         return {}
@@ -95,27 +96,5 @@ def _read(path: str) -> dict[str, Any]:
 
 
 def _write(path: str, facts: dict[str, Any]) -> None:
-    """Whole or not at all, and on disk when it returns; an object of a store is whole by itself."""
-    if _is_remote(path):
-        import tensorflow as tf
-
-        with tf.io.gfile.GFile(path, "w") as file:
-            file.write(json.dumps(facts))
-        return
-    folder = os.path.dirname(path)
-    os.makedirs(folder, exist_ok=True)
-    partial = os.path.join(folder, f".{os.path.basename(path)}.{os.getpid()}")
-    with open(partial, "w", encoding="utf-8") as file:
-        json.dump(facts, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _is_remote(path: str) -> bool:
-    return "://" in path
+    """Whole or not at all, and on disk when it returns."""
+    storage.write_whole(path, lambda file: file.write(json.dumps(facts).encode()))

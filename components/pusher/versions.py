@@ -4,6 +4,10 @@ A server takes the highest number and does not look inside, so a version must ap
 rename, and above all that exist. Source of the server's rule: tensorflow/serving,
 file_system_storage_path_source.cc, AspireLatestVersions.
 
+An object store has no rename of folders: there the files are uploaded elsewhere first and then renamed one
+by one, the graph last. Without it a server loads nothing from the folder and goes on with what it serves, and
+here such a folder, which a push that was killed leaves, is no version. What is removed loses its graph first.
+
 A version that was rolled back lies in `.withdrawn`, where no server looks, see `rollback`. Its number
 is never given again, and its bytes are not pushed again.
 """
@@ -14,12 +18,13 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from components import folders
+from components import folders, storage
 from components.pusher import run_keys
 from components.pusher.rollback import WITHDRAWN
 
 _gfile = tf.io.gfile
 _STAGING = ".incoming"
+_GRAPH = "saved_model.pb"
 
 
 def push(model: str, destination: str, *, keep: int, run_key: str = "") -> str:
@@ -33,6 +38,8 @@ def push(model: str, destination: str, *, keep: int, run_key: str = "") -> str:
       destination: folder that holds one numbered folder a version.
       keep: how many of the newest versions stay.
       run_key: what retrain knows the run by, see `run_keys`; "": it does not know it.
+
+    One push at a time: two of them could take the same number.
 
     Returns:
       The version's folder.
@@ -55,10 +62,11 @@ def push(model: str, destination: str, *, keep: int, run_key: str = "") -> str:
     _stage(model, files, destination)
     if run_key:
         run_keys.note(destination, number, run_key)
-    _gfile.rename(os.path.join(destination, _STAGING), version)
-    _sync(destination)
+    _publish(files, os.path.join(destination, _STAGING), version)
     for old in found[: max(0, len(found) + 1 - keep)]:
-        _gfile.rmtree(old.path)
+        _remove(old.path)
+    if storage.is_remote(destination):
+        _remove_halves(destination)
     there = [*existing(destination), *withdrawn(destination)]
     run_keys.forget_others(destination, [each.number for each in there])
     return version
@@ -74,7 +82,7 @@ class Version:
 
 def existing(destination: str) -> list[Version]:
     """The versions in a folder, ascending; an absent folder has none."""
-    return [found for found in _numbered(destination) if _gfile.isdir(found.path)]
+    return [found for found in _numbered(destination) if _is_whole(found.path)]
 
 
 def withdrawn(destination: str) -> list[Version]:
@@ -100,14 +108,18 @@ def _pushed_by(run_key: str, found: Sequence[Version], destination: str) -> Vers
     return next((each for each in found if each.number == number), None)
 
 
+def _is_whole(path: str) -> bool:
+    """Whether what has a number is a version: where folders appear whole, every folder is."""
+    if not storage.is_remote(path):
+        return os.path.isdir(path)
+    return storage.is_file(os.path.join(path, _GRAPH))
+
+
 def _numbered(destination: str) -> list[Version]:
     """Whatever has a number for a name."""
-    if not _gfile.isdir(destination):
-        return []
-    names = [name.rstrip("/") for name in _gfile.listdir(destination)]
     return sorted(
         Version(int(name), os.path.join(destination, name))
-        for name in names
+        for name in storage.names(destination)
         if name.isascii() and name.isdigit()
     )
 
@@ -120,8 +132,7 @@ def _next_number(destination: str) -> int:
 def _stage(model: str, files: Sequence[str], destination: str) -> None:
     """Copy a model's files into the staging folder. Not a number: no server looks at it."""
     staging = os.path.join(destination, _STAGING)
-    if _gfile.exists(staging):
-        _gfile.rmtree(staging)  # what a killed push left
+    storage.remove_folder(staging)  # what a killed push left
     for name in files:
         target = os.path.join(staging, name)
         _gfile.makedirs(os.path.dirname(target))
@@ -129,9 +140,36 @@ def _stage(model: str, files: Sequence[str], destination: str) -> None:
         _sync(target)
 
 
+def _publish(files: Sequence[str], staging: str, version: str) -> None:
+    """Give the staging folder the version's name."""
+    if not storage.is_remote(version):
+        _gfile.rename(staging, version)
+        _sync(os.path.dirname(version))
+        return
+    for name in sorted(files, key=lambda name: (name == _GRAPH, name)):
+        target = os.path.join(version, name)
+        _gfile.makedirs(os.path.dirname(target))
+        _gfile.rename(os.path.join(staging, name), target)
+    storage.remove_folder(staging)  # which some stores keep when it is empty
+
+
+def _remove_halves(destination: str) -> None:
+    """What pushes left that were killed."""
+    for found in _numbered(destination):
+        if not _is_whole(found.path) and storage.is_folder(found.path):
+            storage.remove_folder(found.path)
+
+
+def _remove(version: str) -> None:
+    graph = os.path.join(version, _GRAPH)
+    if storage.is_remote(version) and storage.is_file(graph):
+        storage.remove(graph)
+    storage.remove_folder(version)
+
+
 def _sync(path: str) -> None:
     """Make a local file durable before the rename makes it visible."""
-    if "://" in path:
+    if storage.is_remote(path):
         return
     handle = os.open(path, os.O_RDONLY)
     try:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import components
+from components import folders, storage
 from components.serving_check import clean_process
 
 # Ours, and what made the model: none of it is on a machine that serves. The last three are not
@@ -102,6 +103,10 @@ class Server:
         """Start it."""
         self._folder = tempfile.TemporaryDirectory(prefix="serving-check-")
         self._reply, self._errors = (self._path(name) for name in ("reply.json", "stderr.txt"))
+        self._model = os.path.abspath(self._request.model)
+        if storage.is_remote(self._request.model):  # the process may have no way to read it there
+            self._model = self._path("model")
+            folders.download(self._request.model, self._model)
         with open(self._path("request.json"), "w") as file:
             json.dump(self._content(), file)
         with open(self._errors, "wb") as errors:
@@ -153,7 +158,7 @@ class Server:
         request = self._request
         timed = {"signature": request.timed.signature, "rows": request.timed.rows}
         return {
-            "model": os.path.abspath(request.model),
+            "model": self._model,
             "needs": request.needs,
             "refused": REFUSED,
             "project": project_folders(),

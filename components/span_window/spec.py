@@ -14,6 +14,7 @@ class SpanWindowSpec(ComponentSpec):
     spans: JSON list of span numbers; or "all", or "latest:N", which are looked up when it runs.
     new_spans: JSON list of those among them that no run has been trained on before.
     fingerprint: `example_gen.files.fingerprint` of their files, or "", which is not checked.
+    format, split: as ExampleGen's; what `driver` needs to take the fingerprint, "" where none runs.
     code_hash: of the code that resolves, so that an edit is no cache hit.
     """
 
@@ -22,6 +23,8 @@ class SpanWindowSpec(ComponentSpec):
         "spans": ExecutionParameter(type=str),
         "new_spans": ExecutionParameter(type=str),
         "fingerprint": ExecutionParameter(type=str),
+        "format": ExecutionParameter(type=str),
+        "split": ExecutionParameter(type=str),
         "code_hash": ExecutionParameter(type=str),
     }
     INPUTS: dict[str, ChannelParameter] = {}

@@ -1,11 +1,11 @@
 """The rows of a bad batch, as someone reads them who looks for what is wrong with the data."""
 
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from components import storage
 from components.errors import excerpt
 from components.trainer.objective import Batch
 from components.trainer.origins import Origins
@@ -43,10 +43,8 @@ def described(batch: Batch, origins: Origins | None) -> list[Row]:
 
 def save(rows: Sequence[Row], path: str) -> None:
     """One JSON object a row. A number that is not finite is NaN or Infinity, as Python reads it."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    storage.write_whole(path, lambda file: file.write(text.encode()))
 
 
 def names(rows: Sequence[Row], reason: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Checkpoints on disk: one file each, there whole or not at all, the last two of a run kept.
+"""Checkpoints, here or at a remote address: one file each, all of it or nothing, the last two of a run kept.
 
 A file is a NumPy archive of plain arrays (no pickle; each has a CRC) and one JSON text. Its name is
 `<key>-<batch>.npz`, where the key is a hash of all that decides the weights, so that a new
@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from components import storage
 from components.trainer.request import TrainRequest
 
 Arrays = dict[str, npt.NDArray[Any]]
 KEPT = 2
 _FACTS = "facts"
 _NAME = re.compile(r"(?P<key>[0-9a-f]+)-(?P<batch>[0-9]+)\.npz")
-_TEMPORARY = ".writing"
 # Options that change no weight.
 _NO_MATTER = ("checkpoint_steps", "log_steps", "tensorboard")
 
@@ -59,13 +59,13 @@ class Checkpoints:
         path = os.path.join(self._folder, f"{self._key}-{checkpoint.batch:09d}.npz")
         facts = json.dumps(checkpoint.facts | {"key": self._key, "batch": checkpoint.batch})
         try:
-            os.makedirs(self._folder, exist_ok=True)
-            _write_whole(path, {_FACTS: np.frombuffer(facts.encode(), np.uint8)}, checkpoint.arrays)
+            arrays = {_FACTS: np.frombuffer(facts.encode(), np.uint8)} | checkpoint.arrays
+            storage.write_whole(path, lambda file: np.savez(file, **arrays))
         except OSError as error:
             raise CheckpointError(self._told(path, error)) from error
         for old in self._own()[:-KEPT]:
             with contextlib.suppress(OSError):
-                os.remove(os.path.join(self._folder, old))
+                storage.remove(os.path.join(self._folder, old))
         return path
 
     def newest(self, shapes: Mapping[str, tuple[int, ...]]) -> tuple[Checkpoint | None, list[str]]:
@@ -76,10 +76,10 @@ class Checkpoints:
         """
         reasons = []
         for name in self._files():
-            if name.endswith(_TEMPORARY):
+            if name.endswith(storage.UNFINISHED):
                 reasons.append(f"{name}: half-written, removed")
                 with contextlib.suppress(OSError):
-                    os.remove(os.path.join(self._folder, name))
+                    storage.remove(os.path.join(self._folder, name))
             elif not (found := _NAME.fullmatch(name)):
                 reasons.append(f"{name}: not a checkpoint")
             elif found["key"] != self._key:
@@ -94,12 +94,13 @@ class Checkpoints:
     def clear(self) -> None:
         """Remove all checkpoints: this run has ended well, and what others left is older."""
         for name in self._files():
-            if name.endswith(_TEMPORARY) or _NAME.fullmatch(name):
+            if name.endswith(storage.UNFINISHED) or _NAME.fullmatch(name):
                 with contextlib.suppress(OSError):
-                    os.remove(os.path.join(self._folder, name))
+                    storage.remove(os.path.join(self._folder, name))
 
     def _read(self, name: str, shapes: Mapping[str, tuple[int, ...]]) -> Checkpoint:
-        with np.load(os.path.join(self._folder, name), allow_pickle=False) as archive:
+        path = os.path.join(self._folder, name)
+        with storage.opened(path) as file, np.load(file, allow_pickle=False) as archive:
             arrays = {each: archive[each] for each in archive.files}  # which checks each CRC
         facts = json.loads(arrays.pop(_FACTS).tobytes())
         if facts["key"] != self._key:
@@ -110,7 +111,7 @@ class Checkpoints:
         return Checkpoint(facts["batch"], arrays, facts)
 
     def _files(self) -> list[str]:
-        return sorted(os.listdir(self._folder)) if os.path.isdir(self._folder) else []
+        return storage.names(self._folder)
 
     def _own(self) -> list[str]:
         """This run's files, oldest first."""
@@ -151,27 +152,6 @@ def _contents(paths: Iterable[str]) -> list[str]:
     """A hash of each file, in the order in which they are read; where they lie does not matter."""
     found = []
     for path in sorted(paths):
-        with open(path, "rb") as file:
+        with storage.opened(path) as file:
             found.append(hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)))
     return [digest.hexdigest() for digest in found]
-
-
-def _write_whole(path: str, *parts: Arrays) -> None:
-    """Write beside `path`, force it to the disk, rename: a reader sees all of it or nothing."""
-    temporary = path + _TEMPORARY
-    arrays = {name: value for part in parts for name, value in part.items()}
-    try:
-        with open(temporary, "wb") as file:
-            np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.remove(temporary)
-        raise
-    folder = os.open(os.path.dirname(path), os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

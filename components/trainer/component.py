@@ -29,6 +29,8 @@ class SequenceTrainer(base_component.BaseComponent):
         code_hash: str,
         base_model: types.BaseChannel | None = None,
         data_key: str = "",
+        base_model_folder: str = "",
+        train_steps: int = 0,
         ingest_report: types.BaseChannel | None = None,
         hyperparameters: types.BaseChannel | None = None,
     ) -> None:
@@ -47,6 +49,9 @@ class SequenceTrainer(base_component.BaseComponent):
           code_hash: hash of the code: an edit is a cache miss.
           base_model: Model to start from; with `warm_start: auto`, and if there is one.
           data_key: what the model is trained on, kept with it.
+          base_model_folder: of its artifact, instead of `base_model`; may be another node's output.
+          train_steps: optimizer steps, instead of what `train_options` says; 0: as that says. May be a
+            runtime parameter.
           ingest_report: components.IngestReport, by which a bad batch names its rows' lines.
           hyperparameters: HyperParameters that a Tuner found; they go before the options.
         """
@@ -64,6 +69,8 @@ class SequenceTrainer(base_component.BaseComponent):
                 code_hash=code_hash,
                 base_model=base_model,
                 data_key=data_key,
+                base_model_folder=base_model_folder,
+                train_steps=train_steps,
                 ingest_report=ingest_report,
                 hyperparameters=hyperparameters,
                 model=types.Channel(type=standard_artifacts.Model),

@@ -74,12 +74,17 @@ class Executor(base_executor.BaseExecutor):
         io_utils.write_string_file(
             os.path.join(written, "history.json"), json.dumps(history.to_dict(), indent=1)
         )
-        _say_what_it_is(made, request, exec_properties[spec.DATA_KEY])
+        vocabulary = artifact_utils.get_single_instance(input_dict[spec.VOCABULARY])
+        _say_what_it_is(made, request, exec_properties[spec.DATA_KEY], vocabulary)
         training.clear_checkpoints(request)
 
 
-def _say_what_it_is(model: types.Artifact, request: TrainRequest, data_key: str) -> None:
+def _say_what_it_is(
+    model: types.Artifact, request: TrainRequest, data_key: str, vocabulary: types.Artifact
+) -> None:
     """What a later run needs to choose its base model, and to repeat this run's choice."""
     model.set_string_custom_property(spec.DATA_KEY, data_key)
     model.set_string_custom_property(spec.BASE_MODEL, request.base_model)
-    model.set_string_custom_property("warm_start", request.train.warm_start)
+    model.set_string_custom_property(spec.WARM_START, request.train.warm_start)
+    for name in (spec.BASE_VOCABULARY, spec.INPUT_KEY):
+        model.set_string_custom_property(name, vocabulary.get_string_custom_property(name))

@@ -1,5 +1,6 @@
 """What SequenceTrainer and the Tuner take from their input artifacts and parameters alike."""
 
+import dataclasses
 import os
 from typing import Any
 
@@ -7,6 +8,7 @@ from tensorflow import io as tf_io
 from tfx import types
 from tfx.types import artifact_utils
 
+from components.errors import InputError
 from components.trainer import spec
 from components.trainer.request import (
     BatchOptions,
@@ -22,9 +24,19 @@ Artifacts = dict[str, list[types.Artifact]]
 
 
 def request_from(inputs: Artifacts, parameters: dict[str, Any]) -> TrainRequest:
-    """A request that writes nothing anywhere, as the Tuner's are."""
+    """A request that writes nothing anywhere, as the Tuner's are.
+
+    Raises:
+      InputError: `train_steps` is below 0.
+    """
     vocabulary = artifact_utils.get_single_uri(inputs[spec.VOCABULARY])
     train = options(TrainOptions, parameters[spec.TRAIN_OPTIONS])
+    steps = parameters.get(spec.TRAIN_STEPS, 0)
+    if steps < 0:
+        raise InputError(f"train_steps: got {steps}, expected 0 or more")
+    if steps:
+        train = dataclasses.replace(train, steps=steps, epochs=None)
+    base = only_uri(inputs, spec.BASE_MODEL) or parameters.get(spec.BASE_MODEL_FOLDER, "")
     return TrainRequest(
         train_files=_files(inputs[spec.EXAMPLES], "train"),
         eval_files=_files(inputs[spec.EXAMPLES], "eval"),
@@ -37,7 +49,7 @@ def request_from(inputs: Artifacts, parameters: dict[str, Any]) -> TrainRequest:
         batch=options(BatchOptions, parameters[spec.BATCH_OPTIONS]),
         train=train,
         code_hash=parameters[spec.CODE_HASH],
-        base_model=only_uri(inputs, spec.BASE_MODEL) if train.warm_start == "auto" else "",
+        base_model=base if train.warm_start == "auto" else "",
     )
 
 
@@ -50,11 +62,12 @@ def only_uri(inputs: Artifacts, name: str) -> str:
 def state_folder(output: list[types.Artifact]) -> str:
     """The component's own folder, beside those of its outputs, which are new in each execution.
 
-    What is kept there needs a file system that can rename; "" where the pipeline's root has none.
+    On Vertex and Kubeflow it is the job's, as an output is <job>/<task>/<output>: a container that is
+    started again, maybe as another task, finds it there.
     """
     execution = artifact_utils.get_single_uri(output).rstrip("/")
     component = os.path.dirname(os.path.dirname(execution))  # of <component>/<output>/<execution>
-    return "" if "://" in component else os.path.join(component, "state")
+    return os.path.join(component, "state")
 
 
 def _files(examples: list[types.Artifact], split: str) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 Lines are held back and written many at a time. While training runs they lie beside the checkpoints;
 a run that goes on after a kill cuts them back to where its checkpoint stands, so that at the end each
-update is there exactly once.
+update is there exactly once. Where the checkpoints are at a remote address, whose files cannot be
+appended to, they lie on this machine, and what each checkpoint needs is kept there, see `KeptLines`.
 """
 
 import contextlib
@@ -16,6 +17,7 @@ from typing import Any
 import tensorflow as tf
 
 from components.trainer.event_files import EventFiles
+from components.trainer.kept_lines import KeptLines
 
 FILE = "metrics.jsonl"
 TENSORBOARD = "tensorboard"
@@ -26,9 +28,18 @@ Line = dict[str, Any]
 class MetricsLog:
     """What the loop writes its lines to."""
 
-    def __init__(self, folder: str, *, tensorboard: bool = False) -> None:
-        """`folder`: of this run alone, on a local disk; "": lines are dropped."""
+    def __init__(
+        self, folder: str, *, tensorboard: bool = False, kept: KeptLines | None = None
+    ) -> None:
+        """Take where things go.
+
+        Args:
+          folder: of this run alone, on a local disk; "": lines are dropped.
+          tensorboard: whether there are event files.
+          kept: outlives the folder.
+        """
         self._folder = folder
+        self._kept, self._unkept = kept, b""
         self._held: list[Line] = []
         self._events = (
             EventFiles(os.path.join(folder, TENSORBOARD)) if folder and tensorboard else None
@@ -43,6 +54,8 @@ class MetricsLog:
         if not self._folder:
             return ""
         os.makedirs(self._folder, exist_ok=True)
+        if self._kept:
+            self._kept.fetch(self._path, written)
         with open(self._path, "ab") as file:
             found = file.tell()
             file.truncate(min(found, written))
@@ -78,11 +91,19 @@ class MetricsLog:
         if self._events and lines:
             self._events.add(lines)
         self._written += len(text)
+        if self._kept:
+            self._keep(self._kept, text, forced=forced)
         return self._written
 
+    def _keep(self, kept: KeptLines, text: bytes, *, forced: bool) -> None:
+        self._unkept += text
+        if forced and self._unkept:
+            kept.add(self._written - len(self._unkept), self._unkept)
+            self._unkept = b""
+
     def close(self) -> None:
-        """Write the rest."""
-        self.flush()
+        """Write the rest; a run that failed leaves it, too."""
+        self.flush(forced=self._kept is not None)
         if self._events:
             self._events.close()
 

@@ -20,6 +20,12 @@ TRAIN_OPTIONS = "train_options"
 DECODE_OPTIONS = "decode_options"
 CODE_HASH = "code_hash"
 DATA_KEY = "data_key"
+BASE_MODEL_FOLDER = "base_model_folder"
+TRAIN_STEPS = "train_steps"
+# Of the vocabulary, kept with the model: by these a later run repeats this one.
+BASE_VOCABULARY = "base_vocabulary"
+INPUT_KEY = "input_key"
+WARM_START = "warm_start"
 
 
 class SequenceTrainerSpec(component_spec.ComponentSpec):
@@ -37,8 +43,9 @@ class SequenceTrainerSpec(component_spec.ComponentSpec):
             DECODE_OPTIONS,
             CODE_HASH,
             DATA_KEY,
+            BASE_MODEL_FOLDER,
         )
-    }
+    } | {TRAIN_STEPS: component_spec.ExecutionParameter(type=int)}
     INPUTS = {
         EXAMPLES: component_spec.ChannelParameter(type=standard_artifacts.Examples),
         TRANSFORM_GRAPH: component_spec.ChannelParameter(type=standard_artifacts.TransformGraph),

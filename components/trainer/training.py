@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from components import storage
 from components.errors import InputError
 from components.trainer import (
     batching,
@@ -29,6 +30,7 @@ from components.trainer.checkpoint import Checkpoints, run_key
 from components.trainer.faults import BadBatches
 from components.trainer.goodput import Goodput
 from components.trainer.history import History
+from components.trainer.kept_lines import KeptLines
 from components.trainer.lengths import summary
 from components.trainer.loop import Data, Loop
 from components.trainer.metrics_log import MetricsLog
@@ -48,6 +50,7 @@ from transform.vocabulary import Vocabularies
 Report = Callable[[str], None]
 _Plan = buckets.Plan | packing.PackedPlan
 _Read = Callable[[range, int], tf.data.Dataset]
+_METRICS = "metrics"
 __all__ = ["History", "Objective", "clear_checkpoints", "contract_lengths", "model_spec", "train"]
 
 
@@ -99,11 +102,13 @@ def train(
     with numerics.deterministic(request.train.deterministic):
         with goodput.phase("setup"):
             loop, shown, history, optimizer = _prepared(request, vocabularies, report, goodput)
-        found = loop.run()
-    if request.history_folder:
-        loop.metrics.publish(request.history_folder)
-        if not request.state_folder:
-            loop.metrics.clear()
+        try:
+            found = loop.run()
+            if request.history_folder:
+                loop.metrics.publish(request.history_folder)
+        finally:
+            if not _is_here(request.state_folder):
+                loop.metrics.clear()
     found.examples, found.parameters = history.examples, history.parameters
     found.start, found.lengths = history.start, history.lengths
     if request.start_folder and distribution.is_chief(request.train):
@@ -115,7 +120,7 @@ def clear_checkpoints(request: TrainRequest) -> None:
     """Remove checkpoints and metrics, once what was trained is where it belongs."""
     if request.state_folder:
         Checkpoints(_checkpoint_folder(request), "").clear()
-        MetricsLog(_metrics_folder(request)).clear()
+        storage.remove_folder(os.path.join(request.state_folder, _METRICS))
 
 
 def _prepared(
@@ -144,11 +149,10 @@ def _prepared(
         key = run_key(request, vocabularies.digest, start.digest if start else "")
         checkpoints = Checkpoints(_checkpoint_folder(request), key)
     if replicas.chief:
-        bad_folder, metrics_folder = _bad_folder(request), _metrics_folder(request, key)
+        bad_folder, metrics = _bad_folder(request), _metrics(request, key)
     else:
-        report, bad_folder, metrics_folder = _silent, "", ""
+        report, bad_folder, metrics = _silent, "", MetricsLog("")
     bad = BadBatches(options, bad_folder, _origins(request, vocabularies))
-    metrics = MetricsLog(metrics_folder, tensorboard=options.tensorboard)
     loop = Loop(
         updates, shown, options, data, report, goodput, checkpoints, bad, metrics, replicas=replicas
     )
@@ -254,11 +258,19 @@ def _checkpoint_folder(request: TrainRequest) -> str:
     return os.path.join(request.state_folder, "checkpoints")
 
 
-def _metrics_folder(request: TrainRequest, key: str = "") -> str:
-    """Of one run, while it lasts, or of all."""
-    if request.state_folder:
-        return os.path.join(request.state_folder, "metrics", key)
-    return tempfile.mkdtemp(prefix="tokenline-") if request.history_folder else ""
+def _metrics(request: TrainRequest, key: str) -> MetricsLog:
+    """The lines of one run, in a folder of this machine while it lasts."""
+    kept = os.path.join(request.state_folder, _METRICS, key)
+    if _is_here(request.state_folder):
+        return MetricsLog(kept, tensorboard=request.train.tensorboard)
+    folder = tempfile.mkdtemp(prefix="tokenline-") if request.history_folder else ""
+    lasting = KeptLines(kept) if request.state_folder else None
+    return MetricsLog(folder, tensorboard=request.train.tensorboard, kept=lasting)
+
+
+def _is_here(state_folder: str) -> bool:
+    """Whether there is a state folder, and a file in it can be appended to."""
+    return bool(state_folder) and not storage.is_remote(state_folder)
 
 
 def _origins(request: TrainRequest, vocabularies: Vocabularies) -> Origins:

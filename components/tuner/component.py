@@ -28,6 +28,7 @@ class SequenceTuner(Tuner):
         tune_options: str,
         code_hash: str,
         base_model: types.BaseChannel | None = None,
+        base_model_folder: str = "",
     ) -> None:
         """Construct the component; what SequenceTrainer takes too is the same as there.
 
@@ -43,6 +44,7 @@ class SequenceTuner(Tuner):
           tune_options: JSON of `search.TuneOptions`.
           code_hash: hash of the code: an edit is a cache miss.
           base_model: Model that every trial starts from, if there is one.
+          base_model_folder: of its artifact, instead of `base_model`; may be another node's output.
         """
         base_component.BaseComponent.__init__(
             self,
@@ -58,6 +60,7 @@ class SequenceTuner(Tuner):
                 tune_options=tune_options,
                 code_hash=code_hash,
                 base_model=base_model,
+                base_model_folder=base_model_folder,
                 best_hyperparameters=types.Channel(type=standard_artifacts.HyperParameters),
                 tuner_results=types.Channel(type=standard_artifacts.TunerResults),
             ),

@@ -8,7 +8,6 @@ import dataclasses
 import json
 import math
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import keras
 import keras_tuner
 import tensorflow as tf
 
+from components import storage
 from components.errors import InputError
 from components.trainer import training, tuned
 from components.trainer.checkpoint import run_key
@@ -115,11 +115,12 @@ class SequenceTuner(keras_tuner.engine.base_tuner.BaseTuner):
         if self._kept:
             key = run_key(request, self._vocabularies.digest, request.base_model)
             file = os.path.join(self._kept, f"{key}.json")
-            with contextlib.suppress(FileNotFoundError), open(file, encoding="utf-8") as known:
+            with contextlib.suppress(FileNotFoundError), storage.opened(file) as known:
                 return dataclasses.replace(Trial(**json.load(known)), number=number)
         done = self._train(number, values, request)
         if file:
-            _write(file, json.dumps(dataclasses.asdict(done)))
+            content = json.dumps(dataclasses.asdict(done)).encode()
+            storage.write_whole(file, lambda opened: opened.write(content))
         return done
 
     def _train(self, number: int, values: dict[str, Any], request: TrainRequest) -> Trial:
@@ -205,8 +206,7 @@ def search(
 def clear(state_folder: str) -> None:
     """Remove what was kept of the trials, once their results are where they belong."""
     if state_folder:
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(os.path.join(state_folder, _KEPT))
+        storage.remove_folder(os.path.join(state_folder, _KEPT))
 
 
 def _for_trials(request: TrainRequest, options: TuneOptions) -> TrainRequest:
@@ -238,11 +238,3 @@ def _judged(trial: Trial, history: History) -> Trial:
 def _reason(error: BaseException) -> str:
     """One line."""
     return str(error).strip().split("\n")[0] or type(error).__name__
-
-
-def _write(path: str, text: str) -> None:
-    """All of it, or nothing."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(f"{path}.tmp", "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(f"{path}.tmp", path)

@@ -23,6 +23,7 @@ class SequenceTunerSpec(component_spec.ComponentSpec):
             trainer.TRAIN_OPTIONS,
             TUNE_OPTIONS,
             trainer.CODE_HASH,
+            trainer.BASE_MODEL_FOLDER,
         )
     }
     INPUTS = {

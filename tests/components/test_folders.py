@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from components import folders
+from components import folders, storage
 
 FILES = {"saved_model.pb": "graph", "variables/variables.data": "A" * 9, "fingerprint.pb": "of A"}
 
@@ -62,8 +62,8 @@ def test_a_digest_is_that_of_names_and_contents(tmp_path):
 def test_a_fingerprint_and_sizes_tell_exports_apart_and_nothing_else_is_read(write, monkeypatch):
     one, copy = write("one"), write("copy")
     read = []
-    opened = folders._opened
-    monkeypatch.setattr(folders, "_opened", lambda path: read.append(path) or opened(path))
+    opened = storage.opened
+    monkeypatch.setattr(storage, "opened", lambda path: read.append(path) or opened(path))
     assert folders.same_export(one, copy)
     assert not folders.same_export(one, write("other", {"fingerprint.pb": "of B"}))
     assert not folders.same_export(one, write("cut", {"variables/variables.data": "A" * 8}))

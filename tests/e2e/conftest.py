@@ -61,7 +61,8 @@ def tokenline() -> Command:
                 break
             except subprocess.TimeoutExpired:
                 sent = None
-                open_ports |= _listening_off_loopback(process.pid)
+                for pid in _family(process.pid):
+                    open_ports |= _listening_off_loopback(pid)
         return Finished(process.returncode, out, err, open_ports, _newest_record(cwd))
 
     return call
@@ -70,6 +71,17 @@ def tokenline() -> Command:
 def _newest_record(folder: pathlib.Path) -> dict[str, Any]:
     records = sorted(folder.glob("runs/*/runs/*/run.json"), key=lambda path: path.stat().st_mtime)
     return json.loads(records[-1].read_text()) if records else {}
+
+
+def _family(pid: int) -> list[int]:
+    """A process and all that it has started, and those in turn (Linux)."""
+    found = [pid]
+    for each in found:
+        with contextlib.suppress(OSError):  # it has ended
+            for thread in os.listdir(f"/proc/{each}/task"):
+                children = pathlib.Path(f"/proc/{each}/task/{thread}/children").read_text()
+                found += map(int, children.split())
+    return found
 
 
 def _listening_off_loopback(pid: int) -> set[str]:

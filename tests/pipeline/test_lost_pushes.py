@@ -10,7 +10,7 @@ from tfx.types import standard_artifacts
 
 import components
 from pipeline import store
-from pipeline.pipeline import pushed_versions
+from pipeline.here import pushed_versions
 from pipeline.store_connection import Store
 
 pytestmark = pytest.mark.pipeline

@@ -47,7 +47,8 @@ def run(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
             **found.how_it_is_read, span_window=window.outputs["span_window"]
         )
         before = span_checks.before(span_checks.made_statistics(store_of(config)), found)
-        check = _span_check(config, found, examples, window, examples, before)
+        key = span_checks.data_key(found)
+        check = _span_check(config, found, examples, window, examples, before, key)
         line = pipeline.Pipeline(
             pipeline_name="p",
             pipeline_root=where.artifacts,

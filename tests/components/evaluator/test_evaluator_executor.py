@@ -276,6 +276,7 @@ def test_component_has_the_interface_of_the_stock_evaluator():
         "worst_min_tokens": 3,
         "samples": 8,
         "decode_examples": 1000,
+        "baseline_folder": "",
     }
 
 

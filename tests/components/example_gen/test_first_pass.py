@@ -56,13 +56,14 @@ def data(tmp_path, monkeypatch):
 def run(tmp_path):
     """Runs `Do`; returns (examples, subwords) artifacts."""
 
-    def call(values, name="out"):
+    def call(values, name="out", keeps=False):
         outputs = [standard_artifacts.Examples(), IngestReport(), Subwords()]
         for artifact, folder in zip(outputs, ("examples", "report", "subwords"), strict=True):
             artifact.uri = str(tmp_path / name / folder)
         examples, report, subwords = outputs
         into = {"examples": [examples], "ingest_report": [report]}
-        into |= {} if values.get("base_vocabulary") else {"subwords": [subwords]}
+        if keeps or not values.get("base_vocabulary"):
+            into |= {"subwords": [subwords]}
         Executor(Executor.Context(beam_pipeline_args=list(IN_PROCESS))).Do({}, into, values)
         return examples, subwords
 
@@ -171,6 +172,10 @@ def test_the_pieces_of_an_earlier_vocabulary_are_kept(tmp_path, data, run):
     model = sentencepiece.SentencePieceProcessor(model_proto=content)
     read = [p for text, context in windows(examples) for p in model.encode(text)[context:]]
     assert read == [piece for row in others for piece in model.encode(row)]
+    # In the cloud it is not known when the line is made whether there is an earlier vocabulary.
+    _, again = run(parameters(SIDE, base_vocabulary=base), "kept", keeps=True)
+    kept = pathlib.Path(again.uri, "target.sentencepiece.model")
+    assert kept.read_bytes() == content
     pathlib.Path(base, "target.jsonl").write_text("")
     with pytest.raises(ValueError, match="permuted, truncated or edited"):
         run(parameters(SIDE, base_vocabulary=base), "edited")
@@ -199,5 +204,9 @@ def test_the_component_puts_out_pieces_where_it_learns_them():
     assert set(ExampleGen(**values).outputs) == {"examples", "ingest_report", "subwords"}
     kept = ExampleGen(**values, base_vocabulary="somewhere")
     assert set(kept.outputs) == {"examples", "ingest_report"}
+    # A parameter that another node's output is, whichever.
+    later = ExampleGen(**values).outputs["subwords"].future()[0].value
+    known_later = ExampleGen(**values, base_vocabulary=later)
+    assert set(known_later.outputs) == {"examples", "ingest_report", "subwords"}
     with pytest.raises(InputError, match=r"data\.vocab_size: got None, expected an integer of 1"):
         ExampleGen(**values | parameters(SIDE, vocab_size=None))

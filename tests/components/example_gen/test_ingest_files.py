@@ -79,7 +79,6 @@ ERRORS = {
     "twice": ("data/span-{SPAN}", [1, 1], "got [1, 1], expected each span once"),
     "spans without pattern": ("data/span-1", [1], "got [1], but 'data/span-1' has no {SPAN}"),
     "two patterns": ("data/{SPAN}/{SPAN}", [1], "got {SPAN} more than once"),
-    "remote": ("gs://bucket/x", [], "got a remote address, expected a folder"),
 }
 
 

@@ -1,5 +1,6 @@
 """VersionPusher's `Do`: only a model with all blessings moves, and TFX's own properties say where."""
 
+import json
 import os
 import pathlib
 
@@ -62,6 +63,15 @@ def test_what_became_of_a_run_is_noted_under_its_key(push, tmp_path):
     (tmp_path / "made").mkdir()
     os.rename(pushed.uri, tmp_path / "made/5")
     assert run_keys.refusal(str(tmp_path / "made"), "k2") == "not blessed"
+
+
+def test_where_asked_for_it_is_noted_where_a_version_came_from(push, tmp_path):
+    push(1)
+    assert os.listdir(tmp_path / "served") == ["1"]
+    push(1, note_origin=1)
+    noted = json.loads((tmp_path / "served/.origins/1.json").read_text())
+    assert noted["uri"] == str(tmp_path / "model")
+    assert noted["version"] == str(tmp_path / "served/1")
 
 
 @pytest.mark.parametrize("blessed", [0, None])

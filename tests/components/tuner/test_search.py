@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from components import storage
 from components.errors import InputError
 from components.trainer import training, tuned
 from components.trainer.history import History
@@ -208,22 +209,27 @@ def test_a_space_that_is_used_up_ends_the_search(request_, trainings) -> None:
     assert said[-1] == "2 of 9 trials: the space has no other values"
 
 
-def test_a_search_that_was_killed_goes_on_where_it_stood(request_, trainings, tmp_path) -> None:
+@pytest.mark.parametrize("root", ["", "ram:/"])
+def test_a_search_that_was_killed_goes_on_where_it_stood(
+    request_, trainings, tmp_path, root
+) -> None:
+    state = f"{root}{tmp_path}/state"
     whole = _search(request_)
     trainings.requests.clear()
     trainings.killed_after = 3
     with pytest.raises(KeyboardInterrupt):
-        _search(request_, state=tmp_path)
+        _search(request_, state=state)
     trainings.killed_after = 99
     trainings.requests.clear()
-    again = _search(request_, state=tmp_path)
+    again = _search(request_, state=state)
     assert len(trainings.requests) == 3
     assert again.trials == whole.trials
     # Other data or options are other trials.
-    _search(dataclasses.replace(request_, code_hash="other"), state=tmp_path)
+    _search(dataclasses.replace(request_, code_hash="other"), state=state)
     assert len(trainings.requests) == 9
-    search.clear(str(tmp_path))
-    assert list(tmp_path.iterdir()) == []
+    search.clear(state)
+    assert storage.names(state) == []
+    assert list(tmp_path.iterdir()) == ([] if root else [tmp_path / "state"])
 
 
 def test_all_trials_start_from_the_same_base_and_leave_its_sizes(request_, trainings) -> None:

@@ -1,0 +1,1 @@
+"""GivenSchema: the user's schema where no file of this machine can be read."""

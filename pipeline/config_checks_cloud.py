@@ -1,0 +1,107 @@
+"""What no single key can tell of the cloud: addresses, labels, names of components."""
+
+import difflib
+import re
+from typing import TYPE_CHECKING
+
+from pipeline.config_problems import Problems
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
+    from pipeline.config_cloud import CloudConfig
+
+SPAN = "{SPAN}"
+SCHEMES = ("gs", "s3", "minio")
+# Nodes that run in a container of their own: what `images` and `resources` can be given for.
+COMPONENTS = (
+    "SpanWindow",
+    "BaseModel",
+    "ExampleGen",
+    "StatisticsGen",
+    "SchemaGen",
+    "ImportSchemaGen",
+    "ExampleValidator",
+    "SpanCheck",
+    "VocabularyGen",
+    "Transform",
+    "Tuner",
+    "SequenceTrainer",
+    "SequenceEvaluator",
+    "ServingCheck",
+    "Pusher",
+)
+_LABEL = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
+_NETWORK = re.compile(r"projects/[0-9]+/global/networks/[a-z0-9-]+")
+_RESERVED_LABELS = ("tfx_", "tokenline-", "goog", "vertex-")
+
+
+def check(config: "Config", problems: Problems) -> None:
+    """Adds every contradiction to `problems`."""
+    cloud = config.cloud
+    if cloud is None or not problems.clean("cloud"):
+        return
+    for one in (_addresses, _identity, _labels, _components, _accelerators):
+        one(cloud, problems)
+    if problems.clean("data.path", "cloud.data"):
+        _spans(config, cloud, problems)
+
+
+def _addresses(cloud: "CloudConfig", problems: Problems) -> None:
+    expected = " or ".join(f"{scheme}://" for scheme in SCHEMES)
+    for key in ("root", "data", "push_to"):
+        place = getattr(cloud, key)
+        if key == "push_to" and "cloud.push_to" not in problems.given:
+            continue  # it follows from the root
+        if place and place.partition("://")[0] not in SCHEMES:
+            problems.add(f"cloud.{key}", f"got {place!r}, expected an address at {expected}")
+        elif place.endswith("/"):
+            problems.add(f"cloud.{key}", f"got {place!r}, expected no / at its end")
+
+
+def _spans(config: "Config", cloud: "CloudConfig", problems: Problems) -> None:
+    if cloud.data.count(SPAN) > 1:
+        problems.add("cloud.data", f"got {cloud.data!r}, expected {SPAN} at most once")
+    elif SPAN in config.data.path and SPAN not in cloud.data:
+        text = f"got {cloud.data!r}, expected {SPAN} in it, as in data.path"
+        problems.add("cloud.data", text)
+
+
+def _identity(cloud: "CloudConfig", problems: Problems) -> None:
+    if bool(cloud.project) != bool(cloud.region):
+        missing = "region" if cloud.project else "project"
+        problems.add(f"cloud.{missing}", "missing, expected project and region, or neither")
+    if cloud.service_account and "@" not in cloud.service_account:
+        text = f"got {cloud.service_account!r}, expected name@project.iam.gserviceaccount.com"
+        problems.add("cloud.service_account", text)
+    if cloud.network and not _NETWORK.fullmatch(cloud.network):
+        text = f"got {cloud.network!r}, expected projects/<number>/global/networks/<name>"
+        problems.add("cloud.network", text)
+
+
+def _labels(cloud: "CloudConfig", problems: Problems) -> None:
+    for name, value in cloud.labels.items():
+        key = f"cloud.labels.{name}"
+        if not _LABEL.fullmatch(name) or name.startswith(_RESERVED_LABELS):
+            text = "got this name, expected a-z, 0-9, _ and -, at most 63 long, a letter first"
+            problems.add(key, f"{text}; not {', '.join(_RESERVED_LABELS)}")
+        elif not _LABEL_VALUE.fullmatch(value):
+            text = f"got {value!r}, expected a-z, 0-9, _ and -, at most 63 long"
+            problems.add(key, text)
+
+
+def _components(cloud: "CloudConfig", problems: Problems) -> None:
+    for section in ("images", "resources"):
+        for name in getattr(cloud, section):
+            if name not in COMPONENTS:
+                close = difflib.get_close_matches(name, COMPONENTS, n=1)
+                of = f"did you mean {close[0]}?" if close else "expected one of "
+                text = of if close else of + ", ".join(COMPONENTS)
+                problems.add(f"cloud.{section}.{name}", f"no component of this name, {text}")
+
+
+def _accelerators(cloud: "CloudConfig", problems: Problems) -> None:
+    for name, resources in cloud.resources.items():
+        if resources.accelerators and not resources.accelerator:
+            text = f"got {resources.accelerators}, expected accelerator too: which kind"
+            problems.add(f"cloud.resources.{name}.accelerators", text)

@@ -1,0 +1,141 @@
+"""What is wrong with the edges of a compiled line: who makes what, and who waits for whom."""
+
+import re
+from collections.abc import Iterator
+
+from pipeline.kubeflow.findings import Finding
+from pipeline.kubeflow.spec import Dag, Json, dags, executors, title
+
+_KINDS = ("artifacts", "parameters")
+# What takes an artifact of any type.
+_ANY = ("", "system.Artifact", "tfx.Artifact")
+_CONDITION_KEY = re.compile(
+    r"inputs\.(artifacts|parameter_values|parameters)\[['\"]([^'\"]*)['\"]\]"
+)
+
+
+def check(spec: Json) -> Iterator[Finding]:
+    """Every edge of every dag."""
+    for dag in dags(spec):
+        for name, task in dag.tasks.items():
+            place = f"{dag.place}.{name}"
+            component = task.get("componentRef", {}).get("name", "")
+            if component not in spec.get("components", {}):
+                yield Finding(place, f"component {component!r} is not in the file")
+                continue
+            yield from _runnable(place, component, spec)
+            yield from _inputs(place, task, spec["components"][component], dag, spec)
+            yield from _condition(place, task)
+            for other in task.get("dependentTasks", []):
+                if other not in dag.tasks:
+                    yield Finding(place, f"waits for {other!r}, which is no task")
+        yield from _circle(dag)
+
+
+def _runnable(place: str, component: str, spec: Json) -> Iterator[Finding]:
+    found = spec["components"][component]
+    if "dag" not in found and found.get("executorLabel") not in executors(spec):
+        label = found.get("executorLabel", "")
+        yield Finding(place, f"executor {label!r} of {component} is not in the file")
+
+
+def _inputs(place: str, task: Json, component: Json, dag: Dag, spec: Json) -> Iterator[Finding]:
+    """What the component needs against what the task gives it."""
+    for kind in _KINDS:
+        wanted = component.get("inputDefinitions", {}).get(kind, {})
+        given = task.get("inputs", {}).get(kind, {})
+        for name, definition in wanted.items():
+            optional = definition.get("isOptional") or "defaultValue" in definition
+            if name not in given and not optional:
+                yield Finding(
+                    f"{place}.{name}", "the component needs it, the task does not give it"
+                )
+        for name, source in given.items():
+            if name not in wanted:
+                yield Finding(
+                    f"{place}.{name}", "the task gives it, the component does not know it"
+                )
+            else:
+                yield from _source(f"{place}.{name}", kind, source, wanted[name], dag, spec)
+
+
+def _source(
+    place: str, kind: str, source: Json, wanted: Json, dag: Dag, spec: Json
+) -> Iterator[Finding]:
+    outer = source.get("componentInputParameter") or source.get("componentInputArtifact")
+    edge = source.get("taskOutputParameter") or source.get("taskOutputArtifact")
+    if outer:
+        definition = dag.inputs.get(kind, {}).get(outer)
+        if definition is None:
+            yield Finding(place, f"takes {outer!r}, which {dag.place} does not declare as an input")
+        else:
+            yield from _types(place, definition, wanted)
+    elif edge:
+        yield from _edge(place, kind, edge, wanted, dag, spec)
+    elif "taskFinalStatus" in source:
+        if source["taskFinalStatus"].get("producerTask") not in dag.tasks:
+            yield Finding(place, "takes the final status of what is no task")
+    elif "runtimeValue" not in source:
+        yield Finding(place, f"is given {', '.join(source) or 'nothing'}, which gives no value")
+    elif "runtimeParameter" in source["runtimeValue"]:
+        name = source["runtimeValue"]["runtimeParameter"]
+        yield Finding(place, f"takes runtimeParameter {name!r}, which schema 2.1 does not resolve")
+
+
+def _edge(
+    place: str, kind: str, edge: Json, wanted: Json, dag: Dag, spec: Json
+) -> Iterator[Finding]:
+    producer = edge.get("producerTask", "")
+    key = edge.get("outputParameterKey") or edge.get("outputArtifactKey") or ""
+    if producer not in dag.tasks:
+        yield Finding(place, f"takes an output of {producer!r}, which is no task")
+        return
+    component = dag.tasks[producer].get("componentRef", {}).get("name", "")
+    outputs = spec.get("components", {}).get(component, {}).get("outputDefinitions", {})
+    definition = outputs.get(kind, {}).get(key)
+    if definition is None:
+        yield Finding(place, f"takes {key!r} of {producer}, which has no such output")
+    else:
+        yield from _types(place, definition, wanted)
+
+
+def _types(place: str, got: Json, wanted: Json) -> Iterator[Finding]:
+    """Whether what comes is what is expected."""
+    comes, goes = _type(got), _type(wanted)
+    if goes not in (comes, *_ANY):
+        yield Finding(place, f"got {comes}, expected {goes}")
+
+
+def _type(definition: Json) -> str:
+    """Of a parameter or an artifact; "" where none is said."""
+    kind: str = definition.get("parameterType", "")
+    return kind or title(definition.get("artifactType", {}))
+
+
+def _condition(place: str, task: Json) -> Iterator[Finding]:
+    condition = task.get("triggerPolicy", {}).get("condition", "")
+    for kind, key in _CONDITION_KEY.findall(condition):
+        given = task.get("inputs", {}).get("artifacts" if kind == "artifacts" else "parameters", {})
+        if key not in given:
+            names = ", ".join(given) or "nothing"
+            text = f"reads {key!r} of the task's inputs, which are {names}"
+            yield Finding(f"{place}.condition", text)
+
+
+def _circle(dag: Dag) -> Iterator[Finding]:
+    """Tasks that wait for each other never start."""
+    waiting = {name: _waits_for(task) & dag.tasks.keys() for name, task in dag.tasks.items()}
+    while ready := [name for name, others in waiting.items() if not others & waiting.keys()]:
+        for name in ready:
+            del waiting[name]
+    if waiting:
+        yield Finding(dag.place, f"these tasks wait for each other: {', '.join(sorted(waiting))}")
+
+
+def _waits_for(task: Json) -> set[str]:
+    found = set(task.get("dependentTasks", []))
+    for kind in _KINDS:
+        for source in task.get("inputs", {}).get(kind, {}).values():
+            edge = source.get("taskOutputParameter") or source.get("taskOutputArtifact") or {}
+            found.add(edge.get("producerTask", ""))
+    return found

@@ -1,0 +1,1 @@
+"""Submitting and scheduling compiled pipelines: Vertex AI Pipelines and Kubeflow."""

@@ -1,0 +1,158 @@
+"""Runtime parameters: which a pipeline takes, and whether the values given fit.
+
+Neither aiplatform nor Vertex says before the job runs that one is missing or of the wrong type.
+"""
+
+import difflib
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from components.errors import InputError
+
+Value = str | int | float | bool | list[Any] | dict[str, Any]
+
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+# Numbers travel as float64, which holds no larger integer exactly.
+_LARGEST_INTEGER = 2**53
+_MOST_SHOWN = 60
+_EXPECTED = {
+    "STRING": "text",
+    "NUMBER_INTEGER": f"an integer of at most {_LARGEST_INTEGER}",
+    "NUMBER_DOUBLE": "a finite number",
+    "BOOLEAN": "true or false",
+    "LIST": "a JSON list",
+    "STRUCT": "a JSON object",
+}
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A parameter of a pipeline. `default`: None where it has none, and must be given."""
+
+    name: str
+    type: str
+    default: Value | None = None
+    optional: bool = False
+
+    @property
+    def is_required(self) -> bool:
+        """Whether a run without a value for it would fail."""
+        return self.default is None and not self.optional
+
+
+def definitions(spec: Mapping[str, Any]) -> dict[str, Definition]:
+    """What a pipelineSpec of schema 2.1 declares at its root."""
+    declared = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    return {
+        name: Definition(
+            name,
+            facts.get("parameterType", facts.get("type", "")),
+            facts.get("defaultValue"),
+            facts.get("isOptional", False),
+        )
+        for name, facts in declared.items()
+    }
+
+
+def from_texts(texts: Iterable[str], declared: Mapping[str, Definition]) -> dict[str, Value]:
+    """Values from `NAME=VALUE` arguments.
+
+    Raises:
+      InputError: one is not of this form, names no parameter, comes twice, or does not fit; a line
+        each.
+    """
+    found: dict[str, Value] = {}
+    problems = []
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            problems.append(f"--parameter: got {text!r}, expected NAME=VALUE")
+        elif name in found:
+            problems.append(f"--parameter {name}: given twice, expected one value")
+        elif name not in declared:
+            problems.append(f"--parameter {name}: {_unknown(name, declared)}")
+        else:
+            read = _from_text(value, declared[name].type)
+            if read is None:
+                problems.append(f"--parameter {name}: {_mismatch(value, declared[name])}")
+            else:
+                found[name] = read
+    _raise(problems)
+    return found
+
+
+def check(values: Mapping[str, Any], declared: Mapping[str, Definition], where: str) -> None:
+    """Check the values of a run: all that are required, none else, each of its type.
+
+    Raises:
+      InputError: a line for each that is not so; `where` names the pipeline.
+    """
+    problems = [
+        f"{where}: parameter {each.name}: missing, expected {_expected(each)}: it has no default"
+        for each in declared.values()
+        if each.is_required and each.name not in values
+    ]
+    for name, value in values.items():
+        if name not in declared:
+            problems.append(f"{where}: parameter {name}: {_unknown(name, declared)}")
+        elif not _fits(value, declared[name].type):
+            problems.append(f"{where}: parameter {name}: {_mismatch(value, declared[name])}")
+    _raise(problems)
+
+
+def _from_text(text: str, kind: str) -> Value | None:
+    """The value that an argument means; None where it is none of this type."""
+    if kind == "STRING":
+        return text
+    if kind == "NUMBER_INTEGER":
+        value: Any = int(text) if _INTEGER.fullmatch(text) else None
+    elif kind == "NUMBER_DOUBLE":
+        try:
+            value = float(text)
+        except ValueError:
+            value = None
+    else:
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = None
+    return value if _fits(value, kind) else None
+
+
+def _fits(value: Any, kind: str) -> bool:
+    """Whether a value is of a type of the spec. A bool is no number, an integer is a double."""
+    if isinstance(value, bool):
+        return kind == "BOOLEAN"
+    if kind == "NUMBER_INTEGER":
+        return isinstance(value, int) and abs(value) <= _LARGEST_INTEGER
+    if kind == "NUMBER_DOUBLE":
+        return isinstance(value, int | float) and math.isfinite(value)
+    python = {"STRING": str, "LIST": list, "STRUCT": dict}.get(kind)
+    return python is not None and isinstance(value, python)
+
+
+def _mismatch(value: Any, definition: Definition) -> str:
+    shown = repr(value)
+    if len(shown) > _MOST_SHOWN:
+        shown = shown[: _MOST_SHOWN - 1] + "…"
+    return f"got {shown}, expected {_expected(definition)}"
+
+
+def _expected(definition: Definition) -> str:
+    return _EXPECTED.get(definition.type, f"a value of type {definition.type or 'unknown'}")
+
+
+def _unknown(name: str, declared: Mapping[str, Definition]) -> str:
+    if close := difflib.get_close_matches(name, declared, n=1):
+        return f"the pipeline has no such parameter, did you mean {close[0]}?"
+    names = ", ".join(sorted(declared)) or "none at all"
+    return f"the pipeline has no such parameter, expected one of {names}"
+
+
+def _raise(problems: list[str]) -> None:
+    if problems:
+        raise InputError("\n".join(problems))

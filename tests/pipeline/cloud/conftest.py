@@ -1,0 +1,140 @@
+"""Services on loopback, and a guard: nothing here leaves this machine."""
+
+import ipaddress
+import json
+import pathlib
+import socket
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+import fake_vertex
+
+from pipeline.config import load_config
+
+CONFIG = """
+pipeline: {name: numbers}
+task: lm
+data: {path: "rows-{SPAN}"}
+cloud:
+  project: my-project
+  region: europe-west4
+  root: gs://bucket/pipelines
+  data: gs://bucket/data/span-{SPAN}
+  image: europe-docker.pkg.dev/p/r/tokenline:0.1.0
+  labels: {team: nlp}
+"""
+REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
+_STEPS = ("SpanWindow", "SequenceTrainer", "Pusher")
+
+
+@pytest.fixture(autouse=True)
+def left(monkeypatch):
+    """The addresses other than loopback that were asked for: connecting to them is refused."""
+    found = []
+    connect = socket.socket.connect
+    look_up = socket.getaddrinfo
+
+    def guarded(self, address):
+        internet = self.family in (socket.AF_INET, socket.AF_INET6)
+        if internet and not ipaddress.ip_address(address[0]).is_loopback:
+            found.append(address)
+            raise PermissionError(f"{address} is not on loopback")
+        return connect(self, address)
+
+    def guarded_look_up(host, *arguments, **more):
+        if host not in ("localhost", "127.0.0.1", "::1", None):
+            found.append(host)
+            raise PermissionError(f"{host} is not on loopback")
+        return look_up(host, *arguments, **more)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+    monkeypatch.setattr(socket, "getaddrinfo", guarded_look_up)
+    yield found
+    assert found == []
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    return fake_vertex.certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def vertex(certificate, monkeypatch):
+    """A Vertex that the real client is pointed at."""
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud import aiplatform
+
+    service = fake_vertex.FakeVertex()
+    with fake_vertex.serving(lambda call: service.answer(call), certificate) as port:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", certificate[0])
+        before = dict(vars(aiplatform.initializer.global_config))
+        aiplatform.init(
+            api_endpoint=f"localhost:{port}",
+            api_transport="rest",
+            credentials=AnonymousCredentials(),
+        )
+        yield service
+        vars(aiplatform.initializer.global_config).update(before)
+
+
+@pytest.fixture
+def config_file(tmp_path, monkeypatch):
+    """Of a project with a cloud; the test works in its folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows-1").mkdir()
+    (tmp_path / "rows-1" / "a.jsonl").write_text('{"text": "a"}\n')
+    path = tmp_path / "pipeline_config.yaml"
+    path.write_text(CONFIG)
+    return path
+
+
+@pytest.fixture
+def config(config_file):
+    return load_config(config_file)
+
+
+@pytest.fixture
+def spec_file(tmp_path):
+    """A compiled pipeline of three steps and an importer, small enough to be read."""
+    path = tmp_path / "pipeline.json"
+    path.write_text(json.dumps(compiled()))
+    return str(path)
+
+
+def compiled():
+    """As `tokenline compile` would write it."""
+    tasks = {
+        name: {"taskInfo": {"name": name}, "componentRef": {"name": name}}
+        for name in (*_STEPS, "Importer")
+    }
+    components = {name: {"executorLabel": f"{name}_executor"} for name in tasks}
+    components["Pusher"]["outputDefinitions"] = {
+        "artifacts": {"pushed_model": {"artifactType": {"schemaTitle": "tfx.PushedModel"}}}
+    }
+    container = {"container": {"image": "i", "command": ["python"]}}
+    executors = {f"{name}_executor": container for name in _STEPS}
+    executors["Importer_executor"] = {"importer": {"typeSchema": {"schemaTitle": "tfx.Model"}}}
+    declared = {
+        "data_path": {"parameterType": "STRING"},
+        "spans": {"parameterType": "STRING", "defaultValue": "latest:1"},
+        "train_steps": {"parameterType": "NUMBER_INTEGER", "defaultValue": 0.0},
+        "rate": {"parameterType": "NUMBER_DOUBLE", "defaultValue": 0.5},
+        "run_key": {"parameterType": "STRING", "defaultValue": ""},
+    }
+    return {
+        "displayName": "numbers",
+        "labels": {"tfx_version": "1-21-0"},
+        "serviceAccount": "runner@my-project.iam.gserviceaccount.com",
+        "runtimeConfig": {"gcsOutputDirectory": "gs://bucket/pipelines"},
+        "pipelineSpec": {
+            "pipelineInfo": {"name": "numbers"},
+            "schemaVersion": "2.1.0",
+            "sdkVersion": "tfx-1.21.0",
+            "root": {"dag": {"tasks": tasks}, "inputDefinitions": {"parameters": declared}},
+            "components": components,
+            "deploymentSpec": {"executors": executors},
+        },
+    }

@@ -1,0 +1,282 @@
+"""Broken lines: each is one that kfp's own reading accepts, and each is found, alone and with its place."""
+
+import copy
+import json
+
+import pytest
+import yaml
+from google.protobuf import json_format
+
+from components.errors import InputError
+from pipeline.__main__ import main
+from pipeline.kubeflow import spec as reading
+from pipeline.kubeflow.lint import lint
+
+SERIALISED = '{"steps": {"__class__": "RuntimeParameter", "__module__": "tfx", "name": "n"}}'
+
+
+def _tasks(job):
+    return job["pipelineSpec"]["root"]["dag"]["tasks"]
+
+
+def _given(job, task):
+    return _tasks(job)[task]["inputs"]["parameters"]
+
+
+def _executor(job, task):
+    return job["pipelineSpec"]["deploymentSpec"]["executors"][f"{task}_executor"]
+
+
+def _constant(value):
+    return {"runtimeValue": {"constant": value}}
+
+
+def unknown_producer(job):
+    _given(job, "VocabularyGen")["base_vocabulary"]["taskOutputParameter"]["producerTask"] += (
+        "_task"
+    )
+
+
+def unknown_output(job):
+    edge = _tasks(job)["Transform"]["inputs"]["artifacts"]["examples"]["taskOutputArtifact"]
+    edge["outputArtifactKey"] = "samples"
+
+
+def another_type(job):
+    edge = _tasks(job)["Transform"]["inputs"]["artifacts"]["schema"]["taskOutputArtifact"]
+    edge |= {"producerTask": "StatisticsGen", "outputArtifactKey": "statistics"}
+
+
+def unresolved_input(job):
+    del _tasks(job)["Pusher"]["inputs"]["artifacts"]["model_blessing"]
+
+
+def serialised_parameter(job):
+    _given(job, "SequenceTrainer")["train_options"] = _constant(SERIALISED)
+
+
+def serialised_parameter_in_json(job):
+    _given(job, "SequenceTrainer")["train_options"] = _constant(json.dumps({"deep": SERIALISED}))
+
+
+def condition_on_another_key(job):
+    condition = (
+        "inputs.artifacts['_SequenceEvaluator.blessing'].artifacts[0].metadata['blessed'] == 1"
+    )
+    _tasks(job)["Pusher"]["triggerPolicy"] = {"condition": condition}
+
+
+def local_path(job):
+    _given(job, "ServingCheck")["options"] = _constant('{"rows": "/home/me/data/rows.jsonl"}')
+
+
+def local_default(job):
+    definitions = job["pipelineSpec"]["root"]["inputDefinitions"]["parameters"]
+    definitions["data_path"]["defaultValue"] = "/home/me/data/span-{SPAN}"
+
+
+def infra_validator(job):
+    path = "tfx.components.infra_validator.executor.Executor"
+    arguments = _executor(job, "ServingCheck")["container"]["args"]
+    arguments[arguments.index("--executor_class_path") + 1] = path
+
+
+def default_image(job):
+    _executor(job, "Transform")["container"]["image"] = "gcr.io/tfx-oss-public/tfx:1.21.0"
+
+
+def type_that_is_nowhere(job):
+    for component in job["pipelineSpec"]["components"].values():
+        text = json.dumps(component).replace("components.TokenLedger", "components.Ledger")
+        component.update(json.loads(text))
+
+
+def undeclared_input(job):
+    del job["pipelineSpec"]["root"]["inputDefinitions"]["parameters"]["train_steps"]
+
+
+def dag_without_inputs(job):
+    """What TFX makes of an exit handler and a runtime parameter."""
+    spec = job["pipelineSpec"]
+    spec["components"]["tfx-dag"] = {"dag": {"tasks": spec["root"]["dag"]["tasks"]}}
+    spec["root"]["dag"]["tasks"] = {"tfx-dag": {"componentRef": {"name": "tfx-dag"}}}
+    spec["components"]["tfx-dag"]["inputDefinitions"] = copy.deepcopy(
+        spec["root"]["inputDefinitions"]
+    )
+    del spec["components"]["tfx-dag"]["inputDefinitions"]["parameters"]["train_steps"]
+    spec["root"]["dag"]["tasks"]["tfx-dag"]["inputs"] = {
+        "parameters": {
+            name: {"componentInputParameter": name}
+            for name in spec["components"]["tfx-dag"]["inputDefinitions"]["parameters"]
+        }
+    }
+
+
+def empty_module(job):
+    component = job["pipelineSpec"]["components"]["Transform"]["inputDefinitions"]
+    component["parameters"]["module_path"] = {"parameterType": "STRING"}
+    _given(job, "Transform")["module_path"] = _constant("")
+
+
+def another_schema(job):
+    job["pipelineSpec"]["schemaVersion"] = "2.0.0"
+
+
+def unknown_component(job):
+    _tasks(job)["Pusher"]["componentRef"]["name"] = "Pushed"
+
+
+def no_executor(job):
+    del job["pipelineSpec"]["deploymentSpec"]["executors"]["Pusher_executor"]
+
+
+def circle(job):
+    _tasks(job)["SpanWindow"]["dependentTasks"] = ["Pusher"]
+
+
+def wrong_type_of_value(job):
+    _given(job, "SequenceEvaluator")["batch_size"] = _constant("many")
+
+
+def executor_that_is_nowhere(job):
+    arguments = _executor(job, "Pusher")["container"]["args"]
+    arguments[arguments.index("--executor_class_path") + 1] = "components.pusher.executor.Runner"
+
+
+def driver_that_is_nowhere(job):
+    hook = _executor(job, "SpanWindow")["container"]["lifecycle"]["preCacheCheck"]
+    hook["command"][-1] = "components.span_window.drive"
+
+
+BROKEN = {
+    unknown_producer: "root.VocabularyGen.base_vocabulary: takes an output of 'BaseModel_task', which is",
+    unknown_output: "root.Transform.examples: takes 'samples' of ExampleGen, which has no such output",
+    another_type: "root.Transform.schema: got tfx.ExampleStatistics, expected tfx.Schema",
+    unresolved_input: "root.Pusher.model_blessing: the component needs it, the task",
+    serialised_parameter: "root.SequenceTrainer.train_options: holds a runtime parameter",
+    serialised_parameter_in_json: "root.SequenceTrainer.train_options: holds a runtime parameter",
+    condition_on_another_key: "root.Pusher.condition: reads '_SequenceEvaluator.blessing' of",
+    local_path: "root.ServingCheck.options: got '/home/me/data/rows.jsonl', a path of this machine",
+    local_default: "root.data_path: got '/home/me/data/span-{SPAN}', a path of this machine",
+    infra_validator: "executors.ServingCheck_executor: runs tfx.components.infra_validator.",
+    default_image: "executors.Transform_executor: got image 'gcr.io/tfx-oss-public/tfx:1.21.0'",
+    type_that_is_nowhere: "components.VocabularyGen.ledger: is of type 'components.Ledger'",
+    undeclared_input: "root.SequenceTrainer.train_steps: takes 'train_steps', which root does",
+    dag_without_inputs: "components.tfx-dag.SequenceTrainer.train_steps: takes 'train_steps', which",
+    empty_module: "root.Transform.module_path: is empty, expected the module",
+    another_schema: "schemaVersion: got '2.0.0', expected '2.1.0'",
+    unknown_component: "root.Pusher: component 'Pushed' is not in the file",
+    no_executor: "root.Pusher: executor 'Pusher_executor' of Pusher is not in the file",
+    circle: "root: these tasks wait for each other: BaseModel, ExampleGen, ",
+    wrong_type_of_value: "root.SequenceEvaluator.batch_size: got 'many', expected a value of",
+    executor_that_is_nowhere: "executors.Pusher_executor: runs components.pusher.executor.Runner,",
+    driver_that_is_nowhere: "executors.SpanWindow_executor.preCacheCheck: runs components.span_window.drive,",
+}  # fmt: skip
+
+
+def test_nothing_is_found_in_a_line_that_is_as_it_was_compiled(job, kubeflow_job) -> None:
+    assert lint(job, "vertex") == []
+    assert lint(kubeflow_job, "kubeflow") == []
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
+def test_it_is_found_alone_and_kfp_finds_nothing(broken, job) -> None:
+    from kfp.pipeline_spec import pipeline_spec_pb2 as protos
+
+    broken(job)
+    (found,) = map(str, lint(job, "vertex"))
+    assert found.startswith(BROKEN[broken])
+    spec = job["pipelineSpec"]
+    json_format.ParseDict(spec, protos.PipelineSpec())
+    json_format.ParseDict(spec["deploymentSpec"], protos.PipelineDeploymentConfig())
+
+
+def test_elsewhere_a_resolver_and_the_hook_are_not_run(job) -> None:
+    found = [str(each) for each in lint(job, "kubeflow")]
+    assert found == [
+        "executors.LastBlessedModel-model-blessing-resolver_executor: is a resolver, which Kubeflow "
+        "Pipelines does not implement",
+        "executors.LastBlessedModel-model-resolver_executor: is a resolver, which Kubeflow Pipelines "
+        "does not implement",
+        "executors.SpanWindow_executor.lifecycle: Kubeflow Pipelines ignores it; expected a command "
+        "that runs the driver first",
+        "root.SpanWindow: is cached, and nothing tells Kubeflow's cache of new data",
+    ]
+
+
+def test_elsewhere_the_driver_needs_the_entrypoint(kubeflow_job) -> None:
+    module = "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor"
+    _executor(kubeflow_job, "SpanWindow")["container"]["command"] = ["python", "-m", module]
+    (found,) = map(str, lint(kubeflow_job, "kubeflow"))
+    assert found.startswith(
+        f"executors.SpanWindow_executor: got command {module}, expected one that"
+    )
+
+
+@pytest.mark.parametrize(
+    ("root", "expected"),
+    [("runs/numbers", "expected an address that"), ("s3://b/p", "expected gs://… on Vertex")],
+)
+def test_a_root_that_the_target_cannot_reach(root, expected, job) -> None:
+    job["runtimeConfig"]["gcsOutputDirectory"] = root
+    (found,) = map(str, lint(job, "vertex"))
+    assert found.startswith(f"runtimeConfig.gcsOutputDirectory: got '{root}', {expected}")
+
+
+@pytest.mark.parametrize("text", ["/gcs/bucket/rows", "a/b", "/", "/^[0-9]+/", "gs://b/home/me"])
+def test_what_is_no_path_of_a_machine(text, job) -> None:
+    _given(job, "ServingCheck")["options"] = _constant(json.dumps({"rows": text}))
+    assert lint(job, "vertex") == []
+
+
+def test_who_takes_any_artifact_takes_one_of_a_service_s_type(job) -> None:
+    components = job["pipelineSpec"]["components"]
+    made = components["SchemaGen"]["outputDefinitions"]["artifacts"]["schema"]
+    made["artifactType"] = {"schemaTitle": "system.Dataset"}
+    assert len(lint(job, "vertex")) == 2  # Transform and ExampleValidator expect a schema
+    for taker in ("Transform", "ExampleValidator"):
+        taken = components[taker]["inputDefinitions"]["artifacts"]["schema"]
+        taken["artifactType"] = {"schemaTitle": "system.Artifact"}
+    assert lint(job, "vertex") == []
+
+
+def test_a_pattern_may_look_like_a_path(job) -> None:
+    _given(job, "Transform")["settings"] = _constant(
+        json.dumps({"target": {"pattern": "/home/a/b"}})
+    )
+    assert lint(job, "vertex") == []
+
+
+def test_the_command_lints_a_file(job, tmp_path, capsys) -> None:
+    good, bad = tmp_path / "good.json", tmp_path / "bad.yaml"
+    good.write_text(json.dumps(job))
+    unresolved_input(job)
+    bad.write_text(yaml.safe_dump(job["pipelineSpec"]))
+    assert main(["compile", "--lint", str(good)]) == 0
+    assert capsys.readouterr().out == f"tokenline compile: {good}: nothing found for vertex\n"
+    assert main(["compile", "--lint", str(bad)]) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == (
+        "tokenline: root.Pusher.model_blessing: the component needs it, the task does not give it\n"
+        f"tokenline: {bad}: 1 finding\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("p.json", None, "No such file or directory, expected a compiled line"),
+        ("p.json", "{", "got no JSON or YAML (Expecting property name"),
+        ("p.yaml", "- [", "got no JSON or YAML (while parsing"),
+        ("p.json", "[]", "got no root in it, expected a PipelineJob or a pipelineSpec"),
+        ("p.json", '{"pipelineSpec": 3}', "got no root in it, expected a PipelineJob"),
+    ],
+)
+def test_a_file_that_holds_none(name, content, expected, tmp_path) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InputError) as raised:
+        reading.read(str(path))
+    assert str(raised.value).startswith(f"{path}: {expected}")
