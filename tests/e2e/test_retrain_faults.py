@@ -128,7 +128,7 @@ def test_many_spans_in_a_row(project: Project) -> None:
     handles, memory, ends = [], [], [time.monotonic()]
     assert process.stdout
     for line in process.stdout:
-        if "pushed version" not in line and "not pushed" not in line:
+        if "pushed as version" not in line and "not pushed" not in line:
             continue
         ends.append(time.monotonic())
         handles.append(len(os.listdir(f"/proc/{process.pid}/fd")))
