@@ -14,9 +14,10 @@ run: setup
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-# retrain killed at every named point and at random times, and many spans in a row: about an hour.
+# retrain killed at every named point and at random times, 22 minutes; then RETRAIN_SPANS in a row, an hour.
+RETRAIN_SPANS ?= 200
 test-slow: setup
-	$(BIN)/python -m pytest -m slow
+	RETRAIN_SPANS=$(RETRAIN_SPANS) $(BIN)/python -m pytest -m slow -v
 
 unit: setup
 	$(BIN)/python -m pytest -m "not pipeline and not slow"
