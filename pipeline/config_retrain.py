@@ -14,6 +14,10 @@ class RetrainWindow:
     """A window that slides on with each new span."""
 
     spans: int = required("how many spans a run reads, the new ones included", ge=1)
+    refused: int = setting(
+        3, "up to so many spans are read again, besides, until a model is pushed that has learned from them",
+        ge=0,
+    )  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,6 +26,7 @@ class RetrainConfig:
 
     By default a run reads the new span alone, as `data.spans: latest` does: it starts from the last blessed
     model, so what was there before is not lost, and it takes as long in the hundredth week as in the first.
+    What that model has not learned, as its own was refused, is read again.
     """
 
     window: Literal["all"] | RetrainWindow = setting(
@@ -62,3 +67,8 @@ class RetrainConfig:
     def most_spans(self) -> int | None:
         """How many spans a run reads, unless more are new; None for all."""
         return None if self.window == "all" else self.window.spans
+
+    @property
+    def most_refused(self) -> int:
+        """How many spans of refused models it reads besides."""
+        return 0 if self.window == "all" else self.window.refused

@@ -123,7 +123,7 @@ def _wanted_spans(config: Config, spans: Mapping[int, str] | None) -> tuple[tupl
     gone = sorted(set(spans or ()) - set(found))
     if gone:
         raise InputChanged(f"{path}: span {gone[0]} is not there any more; run again")
-    return tuple(sorted(wanted)), os.path.abspath(path)
+    return tuple(sorted(wanted)), staging.local_input_base(config, wanted)
 
 
 def _chosen(config: Config, found: list[int]) -> tuple[int, ...]:

@@ -26,6 +26,7 @@ class Arrival:
         `inputs.resolve` makes again where it was removed.
       signature: of the files' names, sizes and times; "" where there is nothing to read.
       content: `files.fingerprint` of its files; "" unless it is ready.
+      files: the names of those that are read; () unless it is ready.
       ready: whether it is complete.
       why: why it is not, in one line; "" if it is.
     """
@@ -36,6 +37,7 @@ class Arrival:
     content: str
     ready: bool
     why: str
+    files: tuple[str, ...] = ()
 
 
 class Scanner:
@@ -77,7 +79,8 @@ class Scanner:
             why = self._why_not(seen, signature, unchanged=before[0] == signature, now=now)
             if not why:
                 folder, content = self._content(seen, signature, before)
-                return Arrival(seen.span, folder, signature, content, True, "")
+                names = tuple(entry.name for entry, _ in self._reading.files(seen.entries))
+                return Arrival(seen.span, folder, signature, content, True, "", names)
         except InputError as error:
             why = str(error).splitlines()[0]
             if isinstance(error, manifest.ManifestFault):

@@ -68,6 +68,7 @@ def _outcome(ordered: Order, ended: run.Ended) -> Outcome:
         reason="" if pushed else _why_not(record),
         run=record["run"],
         version=os.path.basename(pushed) if pushed else "",
+        blessed=record["verdict"]["blessed"],
         metrics=record["metrics"]["slices"][0]["candidate"],
     )
 

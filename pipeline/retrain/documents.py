@@ -7,7 +7,7 @@ from typing import Any
 from components.errors import InputError
 from pipeline.retrain.states import Run, SpanVersion, State
 
-FORMAT = 1
+FORMAT = 2  # 1 had no files
 _TOP = "tokenline retrain ledger"
 
 
@@ -28,9 +28,9 @@ def from_text(text: str, where: str) -> State:
     try:
         document = json.loads(text)
         found = document["format"] if document["what"] == _TOP else None
-        if found == FORMAT:
+        if found in (1, FORMAT):
             return State(
-                spans=tuple(SpanVersion(**one) for one in document["spans"]),
+                spans=tuple(_span_version(one) for one in document["spans"]),
                 runs=tuple(_run(one) for one in document["runs"]),
                 folded_runs=document["folded_runs"],
             )
@@ -63,6 +63,10 @@ _DEFAULTS = {
     kind: {field.name: _default(field) for field in dataclasses.fields(kind)}
     for kind in (SpanVersion, Run)
 }
+
+
+def _span_version(fields: dict[str, Any]) -> SpanVersion:
+    return SpanVersion(**(fields | {"files": tuple(fields.get("files", ()))}))
 
 
 def _run(fields: dict[str, Any]) -> Run:

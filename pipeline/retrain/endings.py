@@ -7,7 +7,7 @@ from pipeline.config import Config
 from pipeline.retrain import faults, outcomes, planning, run_folders, staging
 from pipeline.retrain.ledger import Ledger, update
 from pipeline.retrain.order import Outcome
-from pipeline.retrain.states import Run, SpanVersion, State
+from pipeline.retrain.states import TRAINED, Run, SpanVersion, State
 from pipeline.retrain.telling import Teller, count, numbers, tell_changes
 
 
@@ -40,6 +40,7 @@ class Endings:
                 now=time.time(),
                 reason=outcome.reason,
                 pushed_version=int(outcome.version) if outcome.version else None,
+                blessed=outcome.blessed or outcome.state == "pushed",
                 metrics=outcome.metrics,
             ),
         )
@@ -65,37 +66,42 @@ class Endings:
         """The ledger after a failure; a span is not parked for what has stopped others before it."""
         wanted, now = self._config.retrain, time.time()
 
-        def failed(*, passing: bool, backoff_seconds: float) -> State:
+        def failed(*, common: bool) -> State:
             return outcomes.failed(
                 state,
                 key,
                 outcome.reason,
                 permanent=outcome.permanent,
-                passing=passing,
+                passing=outcome.passing,
+                common=common,
                 retries=wanted.retries,
-                backoff_seconds=backoff_seconds,
+                backoff_seconds=wanted.backoff_seconds,
                 now=now,
             )
 
-        after = failed(passing=outcome.passing, backoff_seconds=wanted.backoff_seconds)
-        if len(faults.in_a_row(after)) > faults.PARKED:
-            return failed(passing=True, backoff_seconds=0.0)
-        return after
+        after = failed(common=False)
+        return failed(common=True) if len(faults.in_a_row(after)) > faults.PARKED else after
 
     def _fail(self, key: str, outcome: Outcome, facts: dict[str, Any]) -> None:
         before, _ = self._ledger.load()
         after = update(self._ledger, lambda state: self._failed(state, key, outcome))
-        failed = faults.in_a_row(after)
         # It is tried again when the head of the queue is another: retried, changed, or come before it.
-        self.held = planning.head(after) if len(failed) >= faults.PARKED else None
+        self._hold(after)
         waits = [each for each in after.spans if each.run_key == key and each.state == "pending"]
         again = max(0.0, waits[0].retry_at - time.time()) if waits and not self.held else None
         text = "" if again is None else f"; again in {again:.0f} s"
         self._teller.tell("run_failed", **facts, next=text)
         tell_changes(self._teller, before, after, only=("parked",))
+        self._tell_held(after)
+
+    def _hold(self, state: State) -> None:
+        self.held = planning.head(state) if len(faults.in_a_row(state)) >= faults.PARKED else None
+
+    def _tell_held(self, state: State) -> None:
         if self.held:
-            pending = sum(each.state == "pending" for each in after.newest().values())
-            self._teller.tell("queue_held", spans=numbers(failed), pending=count(pending, "span"))
+            failed = numbers(faults.in_a_row(state))
+            pending = sum(each.state == "pending" for each in state.newest().values())
+            self._teller.tell("queue_held", spans=failed, pending=count(pending, "span"))
 
     def died(self, run: Run) -> None:
         """Take up a run that is gone without an end: it is to run again, unless it has died too often."""
@@ -107,14 +113,19 @@ class Endings:
         tell_changes(self._teller, before, after, only=("parked",))
         if any(each.run_key == run.key and each.state == "parked" for each in after.spans):
             self.states.append("failed")
+            self._hold(after)
+            self._tell_held(after)
 
     def _prune_copies(self) -> None:
-        """Remove the copies of remote spans that no run to come reads."""
-        if not staging.is_remote(self._config.data.path):
-            return
+        """Remove the copies of spans, and the links to their files, that no run to come reads."""
         state, _ = self._ledger.load()
-        newest = list(state.newest().values())
-        trained = [each for each in reversed(newest) if each.state in ("pushed", "refused")]
-        others = [each for each in newest if each.state not in ("pushed", "refused")]
-        kept = [*others, *trained[: self._config.retrain.most_spans]]
-        staging.prune(self._config, {(each.span, each.content) for each in kept})
+        wanted = self._config.retrain
+        untrained = [one for one in state.newest().values() if one.state not in TRAINED]
+        trained = planning.replayed(
+            state,
+            (),
+            room=wanted.most_spans,
+            refused=wanted.most_refused,
+            readable=lambda version: True,
+        )
+        staging.prune(self._config, {(one.span, one.content) for one in [*untrained, *trained]})

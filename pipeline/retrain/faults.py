@@ -11,7 +11,7 @@ PARKED = 2  # so many are parked for the same reason; those after them stay in t
 # What names the span in a reason: paths, and the number itself. A file's line stays: that a column is
 # missing shows in the first one of every file; rows that are bad for themselves lie elsewhere in each.
 _PATH = re.compile(r"\S*/[^\s:]*")
-_NUMBER = re.compile(r"\b(spans?)[ -]\d+(?:[-, ]+\d+)*")
+_NUMBER = re.compile(r"\b(spans?|process)[ -]\d+(?:[-, ]+\d+)*")
 
 
 def in_a_row(state: State) -> tuple[int, ...]:

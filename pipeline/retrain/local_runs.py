@@ -5,9 +5,9 @@ import os
 
 from pipeline import lock, paths
 from pipeline.config import Config
-from pipeline.retrain import order, proofs, run_folders, supervise, watching
+from pipeline.retrain import order, proofs, run_folders, staging, supervise, watching
 from pipeline.retrain.order import Outcome
-from pipeline.retrain.states import Plan, Run
+from pipeline.retrain.states import Plan, Run, SpanVersion
 from pipeline.retrain.telling import Teller
 
 
@@ -32,6 +32,18 @@ class LocalRuns:
         self._teller = teller
         self._stop = stop
         self._shows_runs = shows_runs
+        self._told_unread: set[tuple[int, int]] = set()
+
+    def can_read(self, version: SpanVersion) -> bool:
+        """Whether a version that was trained can be read again, though late files lie beside its own."""
+        if staging.is_remote(self._config.data.path):
+            found = staging.are_here(self._config, {version.span: version.content})
+        else:
+            found = staging.link(self._config, version.span, version.content, version.files)
+        if not found and version.identity not in self._told_unread:
+            self._told_unread.add(version.identity)
+            self._teller.tell("span_unread", span=version.span)
+        return found
 
     def begin(self, plan: Plan) -> Outcome:
         """The run, to its end. What it has done counts for more than what it told.

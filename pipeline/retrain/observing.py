@@ -78,8 +78,9 @@ def _filled(version: SpanVersion, arrival: Arrival, now: float) -> SpanVersion:
         changed = replace(version, state="waiting", reason=arrival.why, attempts=0, retry_at=0.0)
     since = version.since if changed.state == version.state else now
     return replace(
-        changed, content=arrival.content, signature=arrival.signature, since=since, run_key=""
-    )
+        changed, content=arrival.content, files=arrival.files, signature=arrival.signature,
+        since=since, run_key="",
+    )  # fmt: skip
 
 
 def _changed(newest: SpanVersion, arrival: Arrival, late: Late, now: float) -> SpanVersion:
@@ -121,7 +122,7 @@ def _gone(versions: list[SpanVersion], now: float) -> list[SpanVersion]:
     if newest.state == "claimed":
         return versions
     if newest.state == "pending":
-        newest = replace(newest, state="waiting", content="", signature="", since=now)
+        newest = replace(newest, state="waiting", content="", files=(), signature="", since=now)
     if newest.state == "waiting":
         newest = replace(newest, reason="its folder is not there")
     return [*versions[:-1], replace(newest, gone=True)]

@@ -53,6 +53,7 @@ class Outcome:
       passing: of a failed one, that something outside was in the way: that is no attempt.
       run: id of the run, whose record and report are in the folder of that name.
       version: the pushed version's number, "" without one.
+      blessed: whether the evaluator blessed the model; the serving check may have refused it even so.
       metrics: of the whole eval split, see docs/evaluation.md.
     """
 
@@ -63,6 +64,7 @@ class Outcome:
     passing: bool = False
     run: str = ""
     version: str = ""
+    blessed: bool = False
     metrics: dict[str, float] = dataclasses.field(default_factory=dict)
 
 

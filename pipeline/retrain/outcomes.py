@@ -67,6 +67,7 @@ def finished(
     pushed: bool,
     now: float,
     reason: str = "",
+    blessed: bool = False,
     pushed_version: int | None = None,
     metrics: Mapping[str, Any] | None = None,
 ) -> State:
@@ -89,16 +90,17 @@ def finished(
             raise ValueError(f"run {key}: span {one.span} v{one.version} is run {one.run_key}'s")
         content = contents[one.identity]
         # Files that have changed since are found to be late at the next look.
-        signature = one.signature if one.content == content else ""
+        same = one.content == content
+        signature, files = (one.signature, one.files) if same else ("", ())
         return replace(
-            one, state=result, content=content, signature=signature, run_key=key,
+            one, state=result, content=content, signature=signature, files=files, run_key=key,
             reason=reason, retry_at=0.0, alone=False, since=now,
         )  # fmt: skip
 
     state = _with_lost(state, run, now)
     ended = replace(
-        run, state=result, ended=now, reason=reason, pushed_version=pushed_version,
-        metrics=dict(metrics or {}),
+        run, state=result, ended=now, reason=reason, blessed=blessed,
+        pushed_version=pushed_version, metrics=dict(metrics or {}),
     )  # fmt: skip
     return _with_run(_changed(state, contents, trained), ended)
 
@@ -118,6 +120,7 @@ def failed(
     *,
     permanent: bool,
     passing: bool = False,
+    common: bool = False,
     retries: int,
     backoff_seconds: float,
     now: float,
@@ -133,6 +136,8 @@ def failed(
       permanent: whether another attempt would end in the same way.
       passing: whether something outside was in the way: it waits as for another attempt, but no number of
         these parks it.
+      common: whether others before it were parked for the same reason: it is not, and is due at once, for
+        whoever takes the queue up again.
       retries: how many attempts may follow the first one.
       backoff_seconds: until the second attempt; doubles from one to the next, up to an hour.
       now: Unix seconds.
@@ -145,6 +150,8 @@ def failed(
     def tried(one: SpanVersion) -> SpanVersion:
         wait = min(backoff_seconds * 2.0 ** min(one.attempts - 1, 64), LONGEST_BACKOFF)
         back = replace(one, state="pending", reason=reason, since=now, retry_at=now + wait)
+        if common:
+            return replace(back, attempts=one.attempts - 1, retry_at=0.0)
         if passing:
             return replace(back, attempts=one.attempts - 1)
         if not permanent and one.attempts <= retries:
@@ -153,7 +160,10 @@ def failed(
             return replace(back, alone=True, attempts=0, retry_at=0.0)
         return replace(back, state="parked", retry_at=0.0)
 
-    return _ended(state, run, tried, reason, now, permanent=permanent)
+    ended = _ended(state, run, tried, reason, now)
+    parked = any(one.state == "parked" and one.run_key == key for one in ended.spans)
+    for_good = permanent or common or parked
+    return _with_run(ended, replace(ended.runs[-1], permanent=for_good))
 
 
 def release(state: State, key: str, *, now: float) -> State:
@@ -172,15 +182,16 @@ def release(state: State, key: str, *, now: float) -> State:
 def recover(state: State, *, retries: int, now: float) -> State:
     """What the dead have claimed is pending again, without a back-off, as after a failed attempt.
 
-    A span that takes its whole container down with it must not be tried for ever. Only for who holds the
-    pipeline's lock: the one who claimed is dead then.
+    A span that takes its whole container down with it must not be tried for ever; but one death may be the
+    machine's own, whatever `retries` says of failures. Only for who holds the pipeline's lock: the one who
+    claimed is dead then.
     """
     run = state.claimed()
     if run is None:
         return state
     text = f"process {run.pid} died in it"
     return failed(
-        state, run.key, text, permanent=False, retries=retries, backoff_seconds=0.0, now=now
+        state, run.key, text, permanent=False, retries=max(1, retries), backoff_seconds=0.0, now=now
     )
 
 
@@ -216,12 +227,10 @@ def retry_all(state: State, *, now: float) -> State:
     return _changed(state, parked, due)
 
 
-def _ended(
-    state: State, run: Run, change: _Change, reason: str, now: float, *, permanent: bool = False
-) -> State:
+def _ended(state: State, run: Run, change: _Change, reason: str, now: float) -> State:
     """A claimed run that ends without a model."""
     new = [(span, version) for span, version, _ in run.new]
-    ended = replace(run, state="failed", ended=now, reason=reason, permanent=permanent)
+    ended = replace(run, state="failed", ended=now, reason=reason)
     return _with_run(_changed(state, new, change), ended)
 
 

@@ -2,13 +2,23 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
-from pipeline.retrain.states import TRAINED, Plan, RunResult, SpanVersion, State
+from pipeline.retrain.states import Plan, RunResult, SpanVersion, State
+
+Readable = Callable[[SpanVersion], bool]
 
 
 def next_plan(
-    state: State, *, window: int | None, together: bool, code: str, config_digest: str, now: float
+    state: State,
+    *,
+    window: int | None,
+    refused: int,
+    together: bool,
+    code: str,
+    config_digest: str,
+    now: float,
+    readable: Readable,
 ) -> Plan | None:
     """The run that is to be made next, or None if none is due or one is going on.
 
@@ -18,15 +28,20 @@ def next_plan(
     Args:
       state: the ledger.
       window: how many spans a run reads at most, unless more are new; None for all.
+      refused: how many spans that were refused since the last push it reads even so.
       together: all pending spans are new in one run, instead of one a run.
       code, config_digest: what else decides the result.
       now: Unix seconds.
+      readable: of a version that was trained and has late files beside it, whether its own are as they were.
     """
     pending = [one for one in state.newest().values() if one.state == "pending"]
     if state.claimed() or not pending or not pending[0].is_due(now):
         return None
     new = _new(pending, now) if together else pending[:1]
-    spans = sorted(_content(one) for one in [*new, *_replayed(state, new, window)])
+    taken = {one.span for one in new}
+    room = window if window is None else max(0, window - len(new))
+    others = replayed(state, taken, room=room, refused=refused, readable=readable)
+    spans = sorted(_content(one) for one in [*new, *others])
     numbers = tuple(one.identity for one in new)
     key = run_key(spans, numbers, code, config_digest)
     return Plan(key, tuple(spans), numbers, _done(state, key))
@@ -43,6 +58,31 @@ def wake_at(state: State, now: float) -> float | None:
 def head(state: State) -> SpanVersion | None:
     """The first span of the queue, due or not."""
     return next((one for one in state.newest().values() if one.state == "pending"), None)
+
+
+def replayed(
+    state: State, taken: Collection[int], *, room: int | None, refused: int, readable: Readable
+) -> list[SpanVersion]:
+    """What a window reads again, the highest numbers first: of each span the version that was trained last.
+
+    Args:
+      state: the ledger.
+      taken: spans that are not to be among them.
+      room: how many; None for all.
+      refused: up to so many that were refused since the last push are among them, room or not.
+      readable: see `next_plan`.
+    """
+    newest, again = state.newest(), state.refused_since_push()
+    found: list[SpanVersion] = []
+    owed = 0
+    for one in reversed(state.trained().values()):
+        is_owed = one.identity in again and owed < refused
+        if one.span in taken or not (is_owed or room is None or len(found) < room):
+            continue
+        if readable(one) if newest[one.span] != one else not one.gone:
+            found.append(one)
+            owed += is_owed
+    return found
 
 
 def run_key(
@@ -68,13 +108,6 @@ def _new(pending: list[SpanVersion], now: float) -> list[SpanVersion]:
             break
         several.append(version)
     return several
-
-
-def _replayed(state: State, new: list[SpanVersion], window: int | None) -> list[SpanVersion]:
-    """Spans that were trained and lie there as they were then, the highest numbers first."""
-    newest = reversed(state.newest().values())
-    trained = [one for one in newest if one.state in TRAINED and not one.gone]
-    return trained if window is None else trained[: max(0, window - len(new))]
 
 
 def _content(version: SpanVersion) -> tuple[int, int, str]:

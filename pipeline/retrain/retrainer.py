@@ -189,10 +189,12 @@ class Retrainer:
         return planning.next_plan(
             state,
             window=wanted.most_spans,
+            refused=wanted.most_refused,
             together=wanted.together,
             code=self._code,
             config_digest=self._config_digest,
             now=time.time(),
+            readable=self._runs.can_read,
         )
 
     def _run(self, plan: Plan) -> None:

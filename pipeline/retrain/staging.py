@@ -1,6 +1,9 @@
-"""Copies of remote spans on this machine, which ExampleGen reads. No TensorFlow; Beam on first use.
+"""Copies of remote spans on this machine, which ExampleGen reads, and links to files of spans that are here.
 
-<pipeline folder>/retrain/staged/span-<n>-<content>/          the files of one span, all or none
+No TensorFlow; Beam on first use.
+
+<pipeline folder>/retrain/staged/span-<n>-<content>/          the files of one span, all or none; of a span
+                                                               of this machine links to some of its files
                                 .../span-<n>-<content>.source  the signature of what was copied
                                 .../views/<key>/span-<n>       links: one folder pattern for a run
 """
@@ -87,6 +90,52 @@ def stage(config: Config, seen: Seen, signature: str) -> tuple[str, str]:
     return folder, content
 
 
+def link(config: Config, span: int, content: str, names: Collection[str]) -> bool:
+    """Link to the files of a span's earlier version, which lie in its folder beside late ones.
+
+    Args:
+      config: the user's file, whose spans are on this machine.
+      span, content: what a run is to read.
+      names: of the files that had this content.
+
+    Returns:
+      Whether they still have it; if not, there are no links.
+    """
+    folder = copy_folder(config, span, content)
+    shutil.rmtree(folder, ignore_errors=True)
+    here = dict(files.span_folders(config.data.path)).get(span)
+    if here is None or not names:
+        return False
+    read = looking.reading(config)
+    with _temporary_folder(config, f"span-{span}") as temporary:
+        for name in names:
+            os.symlink(os.path.abspath(os.path.join(here, name)), os.path.join(temporary, name))
+        try:
+            listing = files.folder_listing(
+                temporary, span=span, format=read.format, split=read.split
+            )
+            if files.fingerprint(listing.files) != content:
+                return False
+        except InputError:
+            return False
+        os.rename(temporary, folder)
+    return True
+
+
+def local_input_base(config: Config, wanted: Mapping[int, str]) -> str:
+    """The folder pattern of spans of this machine: the user's own, unless some are read through links."""
+    own = os.path.abspath(config.data.path)
+    linked = {span for span, content in wanted.items() if are_here(config, {span: content})}
+    if not linked:
+        return own
+    folders = dict(files.span_folders(own))
+    targets = {
+        span: _from_view(config, span, content) if span in linked else folders[span]
+        for span, content in wanted.items()
+    }
+    return _view(config, targets)
+
+
 def input_base(config: Config, wanted: Mapping[int, str], there: Mapping[int, Seen]) -> str:
     """The folder pattern of copies of the wanted spans, which are made unless they are there.
 
@@ -133,13 +182,22 @@ def view(config: Config, contents: Mapping[int, str]) -> str:
             raise InputError(f"{folder}: no such folder, expected the copy of span {span}")
     if files.SPAN not in config.data.path:
         return copy_folder(config, 0, contents[0])
-    folder = os.path.join(_root(config), _VIEWS, _view_key(contents))
+    return _view(
+        config, {span: _from_view(config, span, content) for span, content in contents.items()}
+    )
+
+
+def _from_view(config: Config, span: int, content: str) -> str:
+    """The folder of a copy, seen from a view."""
+    return os.path.join("..", "..", os.path.basename(copy_folder(config, span, content)))
+
+
+def _view(config: Config, targets: Mapping[int, str]) -> str:
+    """A folder pattern of links to these folders."""
+    folder = os.path.join(_root(config), _VIEWS, _view_key(targets))
     if not os.path.isdir(folder):
         with _temporary_folder(config, "view") as temporary:
-            for span, content in contents.items():
-                target = os.path.join(
-                    "..", "..", os.path.basename(copy_folder(config, span, content))
-                )
+            for span, target in targets.items():
                 os.symlink(target, os.path.join(temporary, f"span-{span}"))
             os.makedirs(os.path.dirname(folder), exist_ok=True)
             with contextlib.suppress(FileExistsError):
@@ -198,8 +256,8 @@ def _copied(config: Config, span: int, signature: str) -> Iterator[str]:
             yield match[2]
 
 
-def _view_key(contents: Mapping[int, str]) -> str:
-    return hashlib.sha256(json.dumps(sorted(contents.items())).encode()).hexdigest()[:16]
+def _view_key(targets: Mapping[int, str]) -> str:
+    return hashlib.sha256(json.dumps(sorted(targets.items())).encode()).hexdigest()[:16]
 
 
 @contextlib.contextmanager

@@ -29,6 +29,7 @@ class SpanVersion:
       span, version: numbers from the folder's name, and from 1 on.
       state: what became of it.
       content: fingerprint of its files; "" while it waits.
+      files: their names.
       signature: of the files' names, sizes and times when the content was read.
       run_key: the run that has it, or had it last, as new.
       attempts: how often a run has begun with it and failed or died, the present one included.
@@ -43,6 +44,7 @@ class SpanVersion:
     version: int
     state: VersionState
     content: str = ""
+    files: tuple[str, ...] = ()
     signature: str = ""
     run_key: str = ""
     attempts: int = 0
@@ -74,10 +76,11 @@ class Run:
       started, ended: of the last attempt; ended is 0 while it is claimed.
       pid: of the process that claimed it.
       reason: why it was refused, or failed.
+      blessed: whether its model was blessed, pushed or not.
       pushed_version: the number under which its model is served.
       attempts: how often it was begun.
       metrics: what is worth knowing of its model.
-      permanent: of a failed one, that it would fail again.
+      permanent: of a failed one, that it would fail again, or has done so until its span was parked.
     """
 
     key: str
@@ -88,6 +91,7 @@ class Run:
     ended: float = 0.0
     pid: int = 0
     reason: str = ""
+    blessed: bool = False
     pushed_version: int | None = None
     attempts: int = 1
     metrics: Mapping[str, Any] = field(default_factory=dict)
@@ -111,6 +115,20 @@ class State:
     def newest(self) -> dict[int, SpanVersion]:
         """Span -> its newest version, ascending."""
         return {version.span: version for version in self.spans}
+
+    def trained(self) -> dict[int, SpanVersion]:
+        """Span -> the version of it that was trained last, ascending."""
+        return {one.span: one for one in self.spans if one.state in TRAINED}
+
+    def refused_since_push(self) -> set[tuple[int, int]]:
+        """(span, version) of those whose run was refused, where none was pushed since."""
+        found: set[tuple[int, int]] = set()
+        for run in reversed(self.runs):
+            if run.state == "pushed":
+                break
+            if run.state == "refused":
+                found |= {(span, version) for span, version, _ in run.new}
+        return found
 
     def known(self) -> dict[int, tuple[str, str]]:
         """Span -> (signature, content) of its newest version."""

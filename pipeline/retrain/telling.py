@@ -39,6 +39,7 @@ _LINES = {
     "span_waiting": "  span {span}: waits: {reason}",
     "span_parked": "  span {span}: parked: {reason}",
     "span_ignored": "  span {span}: late files are ignored",
+    "span_unread": "  span {span}: its trained files are not as they were: not read again",
     "recovered": "  the run of span {new} did not end: {reason}",
     "run_started": "  run {key}: new span {new}, reads {window}{attempt}",
     "run_known": "  run {key}: span {new}: such a run was {state} before: nothing to do",

@@ -18,7 +18,7 @@ from pipeline.retrain.states import TRAINED, State
 BACKOFF = 30.0
 # What the arguments of rules may be, for hypothesis and for `walk`.
 CHOICES = {
-    "span": (1, 2, 3, 4),
+    "span": (1, 1, 1, 2, 3, 4),
     "content": ("x", "y", "z"),
     "ready": (True, True, True, False),
     "seconds": (1.0, 29.0, 60.0, 5000.0, -400.0, -1e5),
@@ -27,14 +27,25 @@ CHOICES = {
     "meanwhile": ("nothing", "nothing", "nothing", "other", "dies before", "dies after"),
     "late": ("retrain", "retrain", "ignore", "error"),
     "window": (1, 2, 3, None),
+    "refused": (0, 1, 3),
+    "readable": ("", "x", "xyz"),
     "together": (False, True),
     "retries": (0, 1, 2),
     "ends_well": (True, False),
+    "again": (True, False),
 }
-CONFIGURED = ("late", "window", "together", "retries", "ends_well")
+CONFIGURED = ("late", "window", "refused", "readable", "together", "retries", "ends_well")
 DRAWN = {name: st.sampled_from(values) for name, values in CHOICES.items()}
 # How often a walk takes a rule, if not once.
-WEIGHTS = {"look": 6, "start_next": 8, "child_ends": 6, "tell": 6, "fail": 4, "is_told_late": 4}
+WEIGHTS = {
+    "first_files_come_again": 2,
+    "look": 6,
+    "start_next": 8,
+    "child_ends": 6,
+    "tell": 6,
+    "fail": 4,
+    "is_told_late": 4,
+}
 
 
 class MemoryLedger:
@@ -89,19 +100,29 @@ class LedgerMachine(RuleBasedStateMachine):
     @initialize(
         late=DRAWN["late"],
         window=DRAWN["window"],
+        refused=DRAWN["refused"],
+        readable=DRAWN["readable"],
         together=DRAWN["together"],
         retries=DRAWN["retries"],
         ends_well=DRAWN["ends_well"],
     )
-    def configure(self, late, window, together, retries, ends_well):
+    def configure(self, late, window, refused, readable, together, retries, ends_well):
+        """`readable`: the contents that can be read though late files lie beside them."""
         self.late, self.retries, self.together, self.ends_well = late, retries, together, ends_well
-        self.planned = {"window": window, "together": together, "code": "c", "config_digest": "d"}
+        self.planned = {"window": window, "refused": refused, "together": together, "code": "c"}
+        self.planned |= {"config_digest": "d", "readable": lambda one: one.content in readable}
 
     # The world outside.
 
     @rule(span=DRAWN["span"], content=DRAWN["content"], ready=DRAWN["ready"])
     def files_come(self, span, content, ready):
         self.world.folders[span] = (content, ready)
+
+    @rule(span=DRAWN["span"])
+    def first_files_come_again(self, span):
+        first = next((one for one in self.state().spans if one.span == span), None)
+        if first and first.content:
+            self.world.folders[span] = (first.content, True)
 
     @rule(span=DRAWN["span"])
     def folder_goes(self, span):
@@ -163,7 +184,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if self.save(lambda state: self.call("failed", state, key, "bad", **settings), meanwhile):
             for one in self.state().spans:
                 if one.state == "parked" and one.run_key == key and not permanent:
-                    assert one.attempts == self.retries + 1, "parked too early"
+                    assert one.attempts > self.retries, "parked too early"
         self.world.alive = None
 
     @precondition(lambda self: self.world.alive and self.world.alive not in self.world.outcomes)
@@ -179,14 +200,16 @@ class LedgerMachine(RuleBasedStateMachine):
         self.save(self.recovered, meanwhile)
 
     @precondition(lambda self: not self.world.alive)
-    @rule(content=DRAWN["content"])
-    def is_told_late(self, content):
+    @rule(content=DRAWN["content"], again=DRAWN["again"])
+    def is_told_late(self, content, again):
         """The claim is given back, its files change, and only then its outcome is found."""
         run = self.state().claimed()
         if run is None or run.key not in self.world.outcomes:
             return
         self.save(lambda state: self.call("recover", state, retries=self.retries, now=self.now))
-        self.world.folders[run.new[0][0]] = (content, True)
+        span = run.new[0][0]
+        first = next(one.content for one in self.state().spans if one.span == span)
+        self.world.folders[span] = (first if again else content, True)
         self.save(self.looked)
         self.save(lambda state: self.finish(state, run.key))
 
@@ -265,7 +288,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def attempts_are_counted(self):
         for one in self.state().spans:
             if one.state == "pending":
-                assert one.attempts <= self.retries, "never parked"
+                assert one.attempts <= max(1, self.retries), "never parked"
             if one.state in ("parked", "refused", "ignored", "waiting"):
                 assert one.reason, "no reason"
 
@@ -365,13 +388,33 @@ class LedgerMachine(RuleBasedStateMachine):
             assert one.content == content, "content that is not the version's"
             assert one.identity in plan.new or one.state in TRAINED, "an untrained span is replayed"
             assert not one.gone, "a span is read that is not there"
-            assert state.newest()[span] == one, "files are read that were trained otherwise"
-        most = self.planned["window"]
-        others = [one for one in state.newest().values() if one.state in TRAINED and not one.gone]
+            assert state.newest()[span] == one or self.planned["readable"](one), (
+                "files are read that were trained otherwise"
+            )
+        new = {span for span, _ in plan.new}
+        most, trained = self.planned["window"], {}
+        for one in state.spans:
+            newest = state.newest()[one.span] == one
+            there = not one.gone if newest else self.planned["readable"](one)
+            if one.state in TRAINED and one.span not in new:
+                trained[one.span] = (one, there)
+        others = [one for one, there in trained.values() if there]
         room = len(others) if most is None else max(0, most - len(plan.new))
         wanted = {one.span for one in others[max(0, len(others) - room) :]}
-        assert set(spans) == wanted | {span for span, _ in plan.new}, "not the newest others"
+        lost = [one.span for one in others if self.is_lost(state, one)]
+        wanted |= set(lost[max(0, len(lost) - self.planned["refused"]) :])
+        assert set(spans) == wanted | new, "not the newest others, and those that were refused"
         assert self.plan(state) == plan, "not the same run for the same ledger"
+
+    @staticmethod
+    def is_lost(state, one):
+        """Whether no pushed model can have learned from a version: refused, and no push came after it."""
+        states = [run.state for run in state.runs]
+        last_push = max((at for at, each in enumerate(states) if each == "pushed"), default=-1)
+        of = [
+            at for at, run in enumerate(state.runs) if one.identity in [new[:2] for new in run.new]
+        ]
+        return any(at > last_push and states[at] == "refused" for at in of)
 
 
 def walk(machine, draw, steps):

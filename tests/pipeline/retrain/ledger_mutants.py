@@ -49,15 +49,22 @@ MUTANTS = {
     ),
     "untrained spans are replayed": (
         "planning",
-        "if one.state in TRAINED and not one.gone",
-        "if not one.gone",
+        "reversed(state.trained().values())",
+        "reversed(state.newest().values())",
     ),
     "folders that are gone are read": (
         "planning",
-        "if one.state in TRAINED and not one.gone",
-        "if one.state in TRAINED",
+        "else not one.gone",
+        "else True",
     ),
-    "the oldest others are replayed": ("planning", "newest = reversed(", "newest = list("),
+    "files are read that late ones have changed": ("planning", "readable(one) if", "True if"),
+    "the oldest others are replayed": (
+        "planning",
+        "reversed(state.trained().values())",
+        "list(state.trained().values())",
+    ),
+    "what was refused is lost": ("planning", "is_owed or room is None", "room is None"),
+    "windows grow with each refusal": ("planning", " and owed < refused", ""),
     "a run that is done is made again": ("planning", "return one.state\n", "return None\n"),
     "parked at the first failure": (
         "outcomes",
@@ -75,8 +82,8 @@ MUTANTS = {
     "an end that is told twice": ("outcomes", "if run.state in TRAINED:", "if False:"),
     "a late end takes later files for trained": (
         "outcomes",
-        'one.signature if one.content == content else ""',
-        "one.signature",
+        "same = one.content == content",
+        "same = True",
     ),
     "a late end of a version that has gone is lost": (
         "outcomes",

@@ -23,9 +23,11 @@ class Story:
         self.state, self.now = state or State(), 1000.0
         self.settings = {
             "window": 1,
+            "refused": 0,
             "together": False,
             "code": "c",
             "config_digest": "d",
+            "readable": lambda version: False,
         } | settings
         self.late, self.retries, self.backoff_seconds = "retrain", 3, 30.0
 

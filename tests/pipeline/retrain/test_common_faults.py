@@ -163,3 +163,20 @@ def run(number: int, reason: str, *, permanent: bool = True, new: int = 1) -> Ru
 )
 def test_rows_of_the_same_fault(runs, row) -> None:
     assert faults.in_a_row(State(runs=tuple(runs))) == row
+
+
+def test_attempts_that_are_used_up_are_a_common_fault_too(runs, span, monkeypatch, capsys) -> None:
+    """Two spans that fail in all their attempts: the third one is not parked for that."""
+
+    def killed(config_file: str, path: str, stop, output=None) -> supervise.ChildEnd:
+        runs.orders.append(order.read_order(path))
+        return supervise.ChildEnd(-9)
+
+    monkeypatch.setattr(supervise, "run_child", killed)
+    span(1, 2, 3, 4)
+    for _ in range(4):
+        assert once() == 1
+    assert states() == {1: "parked", 2: "parked", 3: "pending", 4: "pending"}
+    assert runs.new[:4] == [1, 1, 2, 2]  # retries: 1
+    assert set(runs.new[4:]) == {3}
+    assert "spans 1-2 failed for the same reason" in capsys.readouterr().out

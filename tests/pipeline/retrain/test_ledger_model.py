@@ -9,10 +9,10 @@ from hypothesis.stateful import run_state_machine_as_test
 from ledger_model import LedgerMachine, walk
 
 
-def walks(machine, count):
+def walks(machine, count, steps=40):
     """So many lives of the machine, the same each time."""
     for seed in range(count):
-        walk(machine(), random.Random(seed), steps=40)
+        walk(machine(), random.Random(seed), steps=steps)
 
 
 def test_the_ledger_holds_through_whatever_happens():
@@ -35,4 +35,4 @@ def test_mutants_are_found(name):
         functions = ledger_mutants.functions(name, LedgerMachine.functions)
 
     with pytest.raises((AssertionError, ValueError)):
-        walks(Mutant, 3000)
+        walks(Mutant, 3000, steps=100)

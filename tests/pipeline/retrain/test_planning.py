@@ -38,7 +38,7 @@ def test_all_is_every_trained_span(story):
     assert windows == [[1], [1, 4], [1, 4, 9]]
 
 
-def test_refused_spans_stay_in_the_window_parked_and_ignored_ones_do_not(story):
+def test_refused_spans_stay_in_the_window_parked_and_changed_ones_do_not(story):
     story.settings["window"], story.late = None, "ignore"
     story.see(ready(s1="a", s2="b", s3="c", s4="d", s5="e"))
     story.train(pushed=False)
@@ -128,3 +128,49 @@ def test_a_run_that_is_done_is_not_made_again(story):
     assert story.newest(1).run_key == first.key
     assert len(story.state.runs) == 2
     assert story.plan() is None
+
+
+def test_what_was_refused_is_read_again_until_a_model_is_pushed(story):
+    story.settings["refused"] = 2
+    story.see(ready(s1="a", s2="b", s3="c", s4="d", s5="e", s6="f"))
+    windows = [
+        [span for span, _, _ in story.train(pushed=pushed).spans]
+        for pushed in (True, False, False, False, True, True)
+    ]
+    assert windows == [[1], [2], [2, 3], [2, 3, 4], [3, 4, 5], [6]]
+
+
+def test_what_was_refused_counts_among_the_newest(story):
+    story.settings |= {"refused": 3, "window": 3}
+    story.see(ready(s1="a", s2="b", s3="c", s4="d"))
+    for pushed in (False, True, False):
+        story.train(pushed=pushed)
+    assert [span for span, _, _ in story.plan().spans] == [2, 3, 4]
+
+
+def test_a_failed_attempt_does_not_change_the_window(story):
+    story.settings["refused"] = 3
+    story.see(ready(s1="a", s2="b"))
+    story.train(pushed=False)
+    first = story.fail()
+    story.now += 60
+    assert story.plan().key == first.key
+
+
+def test_the_version_that_was_trained_is_read_beside_late_files(story):
+    """If its own files are as they were; which is asked of it alone."""
+    asked = []
+    story.settings |= {
+        "window": None,
+        "readable": lambda one: bool(asked.append(one.identity) or 1),
+    }
+    story.late = "ignore"
+    story.see(ready(s1="a", s2="b"))
+    story.train()
+    story.train()
+    story.see(ready(s1="a, b", s2="b", s3="c"))
+    assert story.newest(1).state == "ignored"
+    assert story.plan().spans == ((1, 1, "a"), (2, 1, "b"), (3, 1, "c"))
+    assert asked == [(1, 1)]
+    story.settings["readable"] = lambda one: False
+    assert story.plan().spans == ((2, 1, "b"), (3, 1, "c"))

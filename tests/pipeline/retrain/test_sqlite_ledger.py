@@ -62,7 +62,7 @@ def test_update_saves_nothing_that_is_equal(path):
 def test_the_document_is_for_people_too(story):
     story.see(ready(s1="a"))
     assert documents.as_text(story.state).split("\n") == [
-        '{"what": "tokenline retrain ledger", "format": 1, "folded_runs": 0,',
+        '{"what": "tokenline retrain ledger", "format": 2, "folded_runs": 0,',
         '"spans": [',
         '{"span": 1, "version": 1, "state": "pending", "content": "a", '
         '"signature": "signature of a", "since": 1001.0, "first_seen": 1001.0}',
@@ -79,10 +79,10 @@ def test_the_document_is_for_people_too(story):
     [
         ("{", "is damaged: JSONDecodeError"),
         ("[]", "is damaged: TypeError"),
-        ('{"what": "a cake"}', "is damaged: got format None, expected 1"),
+        ('{"what": "a cake"}', "is damaged: got format None, expected 2"),
         (
-            '{"what": "tokenline retrain ledger", "format": 2}',
-            "got format 2, which a newer tokenline wrote, expected at most 1",
+            '{"what": "tokenline retrain ledger", "format": 3}',
+            "got format 3, which a newer tokenline wrote, expected at most 2",
         ),
         (
             '{"what": "tokenline retrain ledger", "format": 1, "folded_runs": 0, "runs": [], '
