@@ -12,7 +12,7 @@ from tfx.orchestration import metadata, pipeline
 from tfx.orchestration.beam import beam_dag_runner
 from tfx.orchestration.portable import launcher
 
-from pipeline import input_resolution
+from pipeline import input_resolution, store_backslashes
 
 
 @dataclass
@@ -66,7 +66,8 @@ def run(
     gc.freeze()  # a full collection would walk all of TensorFlow and TFX each time
     watch = _watch = _Watch(on_change)
     try:
-        with _pinned_beam_runner(), input_resolution.by_query():
+        store = to_run.metadata_connection_config
+        with _pinned_beam_runner(), input_resolution.by_query(), store_backslashes.kept(store):
             _Runner().run(to_run)
     except Exception:
         if watch.failure is None:

@@ -20,7 +20,7 @@ from pipeline.store_connection import Store
 
 _PAGE = 100  # as ml_metadata's client reads
 _NEWEST = 20  # of what is looked through from its newest end; the wanted one is among them, mostly
-_TO_ESCAPE = re.compile(r"['\\\n]+")
+_TO_ESCAPE = re.compile(r"""['"\\\n]+""")
 _BLESSED = "custom_properties.blessed.int_value = 1"
 
 
@@ -232,7 +232,8 @@ def newest(rows: Any, store: Store, kind: str, condition: str) -> list[Any]:
 
 def of_value(rows: Any, store: Store, kind: str, name: str, text: str) -> list[Any]:
     """Those that still exist of which a property has this value, oldest first."""
-    # ml_metadata escapes for another database than sqlite: what would be escaped is left open.
+    # ml_metadata's quoting is not that of every database (a " ends the text for PostgreSQL): what would be
+    # escaped is left open.
     pattern = _TO_ESCAPE.sub("%", text)
     wanted = f"custom_properties.{name}.string_value LIKE '{pattern}'"
     found = artifacts(rows, store, kind, f"state = LIVE AND {wanted}")

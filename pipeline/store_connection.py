@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.errors import InputError, Passing
-from pipeline import paths, store_errors
+from pipeline import paths, store_backslashes, store_errors
 from pipeline.config import Config
 from pipeline.config_store import ServerStoreConfig
 
@@ -78,7 +78,8 @@ class Store:
                     raise Passing(f"{self.place}: {store_errors.reason(text)}") from error
                 time.sleep(1 + random.random())
         try:
-            yield client
+            with store_backslashes.kept(config):
+                yield client
         except StatusError as error:
             if not store_errors.is_of_a_store(error):
                 raise

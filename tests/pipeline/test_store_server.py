@@ -1,98 +1,28 @@
 """A metadata store on a PostgreSQL server, which the test starts."""
 
-import glob
 import os
 import pathlib
-import pwd
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+import postgres_server
 import pytest
+from ml_metadata.proto import metadata_store_pb2
+from postgres_server import PASSWORD, Server
 
 from components.errors import InputError
 from pipeline import stale, store, store_owner
-from pipeline.config_store import ServerStoreConfig
 from pipeline.store_connection import Store
 
-PASSWORD = "open sesame"
 HERE = pathlib.Path(__file__).parent
-ACCESS = """
-host all owner 127.0.0.1/32 trust
-host all all 127.0.0.1/32 scram-sha-256
-"""
-
-
-@dataclass
-class Server:
-    port: int
-    programs: str
-
-    def asked(self, question: str) -> str:
-        """Of the server's own client, as its owner."""
-        command = [f"{self.programs}/psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", "owner"]
-        done = subprocess.run(
-            [*command, "-AtX", "postgres", "-c", question],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return done.stdout.strip()
-
-    def store(self, name: str = "p", database: str = "metadata", user: str = "line") -> Store:
-        server = ServerStoreConfig(
-            kind="postgresql",
-            host="127.0.0.1",
-            port=self.port,
-            database=database,
-            user=user,
-            password_env="STORE_PASSWORD",
-        )
-        return Store(name, "", server)
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    found = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
-    initdb = found[-1] if found else shutil.which("initdb")
-    if not initdb:
-        pytest.skip("no PostgreSQL server on this machine (Debian's package postgresql)")
-    programs = os.path.dirname(initdb)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    # Not tmp_path, which only its owner can enter; the server refuses to run as root.
-    with tempfile.TemporaryDirectory(prefix="tokenline-postgres-") as folder:
-        user = {}
-        if os.getuid() == 0:
-            nobody = pwd.getpwnam("nobody")
-            os.chown(folder, nobody.pw_uid, nobody.pw_gid)
-            user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-        data = f"{folder}/data"
-        made = [initdb, "-D", data, "-U", "owner", "-A", "trust", "-E", "UTF8", "--no-sync"]
-        subprocess.run(made, check=True, capture_output=True, cwd=folder, **user)
-        pathlib.Path(data, "pg_hba.conf").write_text(ACCESS)
-        options = f"-c listen_addresses=127.0.0.1 -p {port} -k {folder} -c fsync=off"
-        control = [f"{programs}/pg_ctl", "-D", data, "-l", f"{folder}/log", "-w"]
-        subprocess.run(
-            [*control, "-o", options, "start"],
-            check=True,
-            cwd=folder,
-            stdout=subprocess.DEVNULL,
-            **user,
-        )
-        try:
-            running = Server(port, programs)
-            running.asked(f"create role line login password '{PASSWORD}'")
-            running.asked("create database metadata owner line")
-            yield running
-        finally:
-            stop = [*control, "-m", "immediate", "stop"]
-            subprocess.run(stop, check=True, cwd=folder, stdout=subprocess.DEVNULL, **user)
+    with postgres_server.started() as running:
+        yield running
 
 
 @pytest.fixture(autouse=True)
@@ -107,11 +37,7 @@ def test_two_pipelines_at_once_in_one_database(server: Server, tmp_path: pathlib
     (tmp_path / "rows/a.jsonl").write_text(rows)
     workers = {}
     for name in ("one", "two"):
-        metadata = (
-            f"{{kind: postgresql, host: 127.0.0.1, port: {server.port}, database: metadata, "
-            "user: line, password_env: STORE_PASSWORD}"
-        )
-        text = f"pipeline: {{name: {name}, root: runs, metadata: {metadata}}}\n"
+        text = f"pipeline: {{name: {name}, root: runs, metadata: {server.config}}}\n"
         (tmp_path / f"{name}.yaml").write_text(text + "task: lm\ndata: {path: rows}\n")
         workers[name] = subprocess.Popen(
             [sys.executable, str(HERE / "store_worker.py"), str(tmp_path / f"{name}.yaml")],
@@ -176,3 +102,23 @@ def test_what_fails_while_a_run_goes_on_is_named_too(server: Server) -> None:
 
     with pytest.raises(InputError, match="the server does not answer, or refuses"):
         go_on()
+
+
+def test_a_value_is_found_whatever_quotes_are_in_it(server: Server) -> None:
+    text = '{"content": "a b", "it\'s": [1, 2], "back": "\\\\"}'
+    kept = server.store("quotes")
+    with kept.opened() as rows:
+        kind = rows.put_artifact_type(metadata_store_pb2.ArtifactType(name="Quoted"))
+        pipelines = rows.put_context_type(metadata_store_pb2.ContextType(name="pipeline"))
+        (pipeline,) = rows.put_contexts(
+            [metadata_store_pb2.Context(type_id=pipelines, name="quotes")]
+        )
+        made = []
+        for value in (text, text.replace('"', "'")):
+            one = metadata_store_pb2.Artifact(type_id=kind, state=metadata_store_pb2.Artifact.LIVE)
+            one.custom_properties["key"].string_value = value
+            made += rows.put_artifacts([one])
+            link = metadata_store_pb2.Attribution(artifact_id=made[-1], context_id=pipeline)
+            rows.put_attributions_and_associations([link], [])
+        found = store.of_value(rows, kept, "Quoted", "key", text)
+    assert [one.id for one in found] == made[:1]
