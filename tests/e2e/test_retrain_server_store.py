@@ -1,35 +1,43 @@
-"""Two pipelines that retrain at once, their metadata in one database of a PostgreSQL server."""
+"""Two pipelines that retrain at once, their metadata in one database of a server."""
 
 import pathlib
 from collections.abc import Iterator
 
+import mariadb_server
 import postgres_server
 import pytest
 import retrain_project
-from postgres_server import PASSWORD, Server
+from postgres_server import PASSWORD
 from retrain_project import Project
 
 from pipeline import store
+from pipeline.config import load_config
+from pipeline.store_connection import store_of
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with postgres_server.started() as running:
-        yield running
+@pytest.fixture(params=["postgresql", "mysql"])
+def server(request) -> Iterator[str]:
+    """The value of `pipeline.metadata`."""
+    if request.param == "mysql":
+        with mariadb_server.started() as config:
+            yield config
+    else:
+        with postgres_server.started() as running:
+            yield running.config
 
 
-def test_whole_lines_side_by_side(server: Server, tmp_path: pathlib.Path, monkeypatch) -> None:
+def test_whole_lines_side_by_side(server: str, tmp_path: pathlib.Path, monkeypatch) -> None:
     """Each finds its own baseline and its own vocabulary; neither hears of the other."""
     monkeypatch.setenv("STORE_PASSWORD", PASSWORD)
     projects = {}
     for name in ("one", "two"):
         folder = tmp_path / name
         folder.mkdir()
-        named = f"{{name: {name}, root: runs, metadata: {server.config}}}"
+        named = f"{{name: {name}, root: runs, metadata: {server}}}"
         config = retrain_project.CONFIG.replace("{name: killed, root: runs}", named)
-        # With backslashes, which ml_metadata cannot write there by itself.
+        # With a backslash, which ml_metadata cannot write to PostgreSQL by itself.
         config += "transform: {target_tokenizer: regex, target_pattern: '\\w+'}\n"
         (folder / "pipeline_config.yaml").write_text(config)
         projects[name] = Project(folder, folder / "kept")
@@ -45,6 +53,6 @@ def test_whole_lines_side_by_side(server: Server, tmp_path: pathlib.Path, monkey
         assert [run["state"] for run in project.ledger()] == ["pushed", "pushed"]
         serving = project.folder / "runs" / name / "serving"
         assert sorted(path.name for path in serving.iterdir()) == [".runs", "1", "2"]
-        made = store.models(server.store(name))
+        made = store.models(store_of(load_config(project.folder / "pipeline_config.yaml")))
         assert {model.uri.startswith(str(project.folder)) for model in made} == {True}
         assert not (project.folder / "runs" / name / "metadata.db").exists()
