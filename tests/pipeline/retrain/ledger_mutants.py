@@ -58,7 +58,11 @@ MUTANTS = {
         "if one.state in TRAINED",
     ),
     "the oldest others are replayed": ("planning", "newest = reversed(", "newest = list("),
-    "a run that is done is made again": ("planning", "return one.state\n", "return None\n"),
+    "content that comes back is taken for the run of before": (
+        "planning",
+        "if _is_back(state, one)",
+        "if False",
+    ),
     "parked at the first failure": (
         "outcomes",
         "if not permanent and one.attempts <= retries:",
