@@ -60,6 +60,17 @@ class Project:
             check=False,
         )
 
+    def run(self, **environment: str) -> subprocess.CompletedProcess[str]:
+        """`tokenline run`, by hand."""
+        return subprocess.run(
+            [sys.executable, "-m", "pipeline", "run"],
+            cwd=self.folder,
+            env=self._environment(environment),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
     def begin(self, *before: str) -> subprocess.Popen[str]:
         """The same, going on, in a process group of its own."""
         return subprocess.Popen(
