@@ -75,7 +75,7 @@ class LocalRuns:
         with turns.in_turn(
             paths.lock(self._config),
             "a run of this pipeline",
-            self._teller,
+            None,
             self._stop,
             pause_seconds=_PAUSE_SECONDS,
             pauses=_PAUSES,

@@ -35,11 +35,19 @@ def lost(state: State, push_to: str) -> Lost | None:
     last = next((run for run in reversed(state.runs) if run.pushed_version is not None), None)
     if last is None or last.pushed_version is None or is_remote(push_to):
         return None
+    try:
+        stands = _stands(push_to, last.pushed_version, last.ended)
+    except OSError:  # what cannot be looked at is not known to be gone
+        return None
+    return None if stands else Lost(last.pushed_version, push_to)
+
+
+def _stands(push_to: str, version: int, pushed_at: float) -> bool:
+    """Whether a version, or one that was pushed after it, is there, or was withdrawn."""
     there = rollback.names(push_to)
     withdrawn = rollback.names(os.path.join(push_to, rollback.WITHDRAWN))
     # By hand, `tokenline run` pushes as well: under a higher number, or anew from 1.
-    known = max((*there, *withdrawn), default=0) >= last.pushed_version
-    newer = (os.path.getmtime(os.path.join(push_to, name)) for name in there.values())
-    if known or any(changed > last.ended for changed in newer):
-        return None
-    return Lost(last.pushed_version, push_to)
+    changed = (os.path.getmtime(os.path.join(push_to, name)) for name in there.values())
+    return max((*there, *withdrawn), default=0) >= version or any(
+        moment > pushed_at for moment in changed
+    )

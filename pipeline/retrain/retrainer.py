@@ -1,6 +1,7 @@
 """The runs of `tokenline retrain`, one after the other, and what the ledger is told of them."""
 
 import collections
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -125,9 +126,10 @@ class Retrainer:
             "started", pipeline=config.pipeline.name, path=paths.shown(config.data.path)
         )
         leftovers.clear(config, self._config_file, self._teller)
-        state, _ = self._ledger.load()
-        if lost := pushed.lost(state, config.serving.push_to):
-            self._teller.tell("version_lost", version=lost.version, reason=lost.told)
+        with contextlib.suppress(InputError):  # the first look says what is wrong with the ledger
+            state, _ = self._ledger.load()
+            if lost := pushed.lost(state, config.serving.push_to):
+                self._teller.tell("version_lost", version=lost.version, reason=lost.told)
         inputs.generate_first_span(config)
 
     def _recover(self, run: Run) -> None:

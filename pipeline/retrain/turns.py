@@ -12,7 +12,7 @@ from pipeline.retrain.telling import Teller
 def in_turn(
     path: str,
     what: str,
-    teller: Teller,
+    teller: Teller | None,
     stop: watching.Stop,
     *,
     pause_seconds: float,
@@ -22,7 +22,7 @@ def in_turn(
 
     Args:
       path, what: see `lock.held`.
-      teller: of who holds it.
+      teller: of who holds it; None: nobody is told, as the wait is short and its end says it.
       stop: what ends the waiting.
       pause_seconds: from one look to the next.
       pauses: how many there are at most; None: as many as it takes.
@@ -40,7 +40,7 @@ def in_turn(
             except lock.Held as error:
                 if pauses == 0:
                     raise
-                if told[-1:] != [error.holder]:
+                if teller and told[-1:] != [error.holder]:
                     teller.tell("locked", reason=str(error))
                     told.append(error.holder)
             pauses = None if pauses is None else pauses - 1

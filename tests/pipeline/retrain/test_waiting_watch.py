@@ -96,8 +96,28 @@ def test_so_it_is_beside_a_run_that_died(runs, folder, span, monkeypatch, capsys
             once()
         assert states() == {1: "claimed"}
     assert 5 < sum(waited) < 20
-    assert capsys.readouterr().out.count("is in progress") == 1
+    assert "is in progress" not in capsys.readouterr().out  # its end has said it
     assert once() == 0
+    assert states() == {1: "pushed"}
+
+
+def test_so_does_a_watch_which_says_it_once(runs, folder, span, watch, monkeypatch, capsys) -> None:
+    dies(monkeypatch, span)
+    with monkeypatch.context() as patched:
+        patched.setattr(watching.Stop, "wait", lambda self, seconds: False)
+        with holding(folder / "runs/pretend/lock") as other:
+            watch(nothing, nothing)
+    assert capsys.readouterr().out.count(f"is in progress (process {other}, for ") == 1
+    assert states() == {1: "claimed"}
+
+
+def test_a_ledger_that_is_damaged_is_waited_for(runs, folder, span, watch, capsys) -> None:
+    span(1)
+    ledger = folder / "runs/pretend/retrain/ledger.sqlite"
+    ledger.parent.mkdir(parents=True)
+    ledger.write_text("no database, long enough to be looked at as one")
+    watch(nothing, ledger.unlink)
+    assert capsys.readouterr().out.count("is damaged: it is no sqlite file; waiting") == 1
     assert states() == {1: "pushed"}
 
 
