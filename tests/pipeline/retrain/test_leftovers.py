@@ -58,9 +58,10 @@ def test_without_a_sign_the_store_is_not_looked_at(book, config, monkeypatch) ->
     assert book.states() == {1: "RUNNING"}
 
 
-def test_a_run_that_goes_on_is_left_alone(book, config) -> None:
+def test_a_run_that_goes_on_is_left_alone(book, config, capsys) -> None:
     with unfinished.noted(config, "now"), holding(book.folder / "lock"):
         assert once() == 0
+    assert "cleaned up" not in capsys.readouterr().out  # nor that it was not
     assert book.states() == {1: "RUNNING"}
     assert (book.folder / HALF).exists()
 
