@@ -72,6 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     run = _command(commands, "run", _run, "the whole line, locally, with live progress")
     _add_config(run)
     run.add_argument("--order", help=argparse.SUPPRESS)  # how retrain starts a run
+    # How it cleans up after one that was killed.
+    run.add_argument("--only-clean", action="store_true", help=argparse.SUPPRESS)
     text = "trigger on new spans: each is new in exactly one run"
     retrain = _command(commands, "retrain", _retrain, text)
     _add_config(retrain)
@@ -81,6 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--status", action="store_true", help="the queue, the last runs, what is parked"
     )
+    # How a watch asks whether another one could begin; with the port at which it serves metrics, or 0.
+    what.add_argument("--check", type=int, metavar="PORT", help=argparse.SUPPRESS)
     what.add_argument(
         "--retry", type=_span_or_all, metavar="SPAN|all", help="take a parked span again, or all"
     )
@@ -248,6 +252,10 @@ def _add_emulate(command: argparse.ArgumentParser) -> None:
 def _run(chosen: argparse.Namespace) -> int:
     from pipeline.config import load_config
 
+    if chosen.only_clean:
+        from pipeline.cleaning import clean_alone
+
+        return clean_alone(load_config(chosen.config, data_may_come=True))
     if chosen.order:
         from pipeline.retrain.child import run_ordered
 
@@ -268,8 +276,16 @@ def _span_or_all(text: str) -> int | str:
 def _retrain(chosen: argparse.Namespace) -> int:
     from pipeline.retrain.command import Options, retrain
 
-    options = Options(chosen.config, chosen.watch, chosen.retry, chosen.status, chosen.json)
-    return retrain(options)
+    return retrain(
+        Options(
+            chosen.config,
+            watch=chosen.watch,
+            retry=chosen.retry,
+            status=chosen.status,
+            check=chosen.check,
+            as_json=chosen.json,
+        )
+    )
 
 
 def _submit(chosen: argparse.Namespace) -> int:

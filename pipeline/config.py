@@ -458,15 +458,20 @@ class Config:
     kubeflow: KubeflowConfig | None = setting(None, "where submit --target kubeflow sends to")
 
 
-def load_config(path: str | os.PathLike[str]) -> Config:
+def load_config(path: str | os.PathLike[str], *, data_may_come: bool = False) -> Config:
     """Reads, checks and completes a configuration file.
 
     Paths in it are relative to its folder and come back joined to it.
+
+    Args:
+      path: the file.
+      data_may_come: whether the folder that is to hold the spans need not be there yet: who goes on, waits.
 
     Raises:
       InputError: one line `file:line: key: got ..., expected ...` for each problem, all at once.
     """
     config, problems = config_loader.load(Config, os.fspath(path))
+    problems.data_may_come = data_may_come
     if problems.clean(*_DECIDE_DEFAULTS):
         config = _complete(config, problems.given)
     config_checks.check(config, problems)

@@ -165,7 +165,7 @@ def _folder_exists(path: str, problems: Problems) -> None:
         return  # found out when it is listed
     elif SPAN in path:  # the first span may be still to come
         holder = os.path.dirname(path[: path.index(SPAN)]) or "."
-        if not os.path.isdir(holder):
+        if not os.path.isdir(holder) and not problems.data_may_come:
             problems.add("data.path", f"no such folder: {holder}, which is to hold the spans")
     elif SPAN not in path and not os.path.exists(path):
         problems.add("data.path", f"no such folder: {path}")

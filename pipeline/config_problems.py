@@ -18,6 +18,7 @@ class Problems:
       lines: dotted key -> line, for every key and list item in the file.
       given: dotted keys that have a value of their own in the file.
       items: (line, key, text) of each problem, as recorded.
+      data_may_come: whether the folder that is to hold the spans need not be there yet.
     """
 
     def __init__(self, path: str) -> None:
@@ -25,6 +26,7 @@ class Problems:
         self.lines: dict[str, int] = {}
         self.given: set[str] = set()
         self.items: list[tuple[int, str, str]] = []
+        self.data_may_come = False
 
     def add(self, where: str, text: str, *, line: int | None = None) -> None:
         """Records a problem with the key `where`; `line` only if it is not the key's own."""

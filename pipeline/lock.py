@@ -11,13 +11,12 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import IO
 
 from components.errors import Passing
 from pipeline import paths
 
-
-class Held(Passing):
-    """Somebody else holds the lock."""
+_LOOKS, _BETWEEN_LOOKS_SECONDS = 5, 0.02  # `is_held` takes a free lock for an instant
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,14 @@ class Holder:
     def told(self) -> str:
         """The process, and for how long it has been holding the lock."""
         return f"process {self.pid}, for {_duration(max(0.0, time.time() - self.started))}"
+
+
+class Held(Passing):
+    """Somebody else holds the lock: `holder`, unless the file does not say."""
+
+    def __init__(self, message: str, holder: Holder | None = None) -> None:
+        super().__init__(message)
+        self.holder = holder
 
 
 @contextlib.contextmanager
@@ -48,18 +55,49 @@ def held(path: str, what: str, *, advice: str = "wait for it") -> Iterator[None]
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     # Not "w": that would empty a file that somebody else holds.
     with open(path, "a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            other = holder(path)
-            who = f"{other.told}; " if other else ""
-            raise Held(
-                f"{what} is in progress ({who}{paths.shown(path)} is locked): {advice}"
-            ) from None
+        if not any(_taken(file, look) for look in range(_LOOKS)):
+            raise _refusal(path, what, advice)
         file.truncate(0)
         json.dump({"pid": os.getpid(), "started": time.time()}, file)
         file.flush()
         yield
+
+
+def is_held(path: str) -> bool:
+    """Whether a living process holds the lock; nothing is written."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # no such file: nobody ever has
+        return False
+    return False
+
+
+def check_free(path: str, what: str, *, advice: str = "wait for it") -> None:
+    """Say who holds a lock that is to be taken later; the arguments are those of `held`.
+
+    Raises:
+      Held: somebody does.
+    """
+    if is_held(path):
+        raise _refusal(path, what, advice)
+
+
+def _taken(file: IO[str], look: int) -> bool:
+    time.sleep(_BETWEEN_LOOKS_SECONDS if look else 0.0)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _refusal(path: str, what: str, advice: str) -> Held:
+    other = holder(path)
+    who = f"{other.told}; " if other else ""
+    return Held(f"{what} is in progress ({who}{paths.shown(path)} is locked): {advice}", other)
 
 
 def holder(path: str) -> Holder | None:

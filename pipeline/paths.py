@@ -75,6 +75,11 @@ def lock(config: Config) -> str:
     return os.path.join(pipeline_folder(config), "lock")
 
 
+def retrain_lock(config: Config) -> str:
+    """The file that the retrain of the pipeline holds for as long as it lives."""
+    return os.path.join(pipeline_folder(config), "retrain", "lock")
+
+
 def shown(path: str) -> str:
     """A path as the user would type it: relative where it is below the current folder."""
     relative = os.path.relpath(path)

@@ -13,7 +13,7 @@ from typing import Any
 from components import process
 from components.errors import InputError, Passing
 from components.progress import LOGGER as PROGRESS
-from pipeline import inputs, lock, paths, summary
+from pipeline import inputs, lock, paths, summary, unfinished
 from pipeline.config import Config
 from pipeline.retrain.order import Order
 from pipeline.store_connection import Store, store_of
@@ -64,7 +64,8 @@ def run_line(config: Config, ordered: Order | None = None) -> Ended:
         run_paths = paths.new_run(config)
         with output_to(run_paths.log) as terminal:
             try:
-                return _run(config, found, run_paths, terminal, started, ordered)
+                with unfinished.noted(config, run_paths.run_id):
+                    return _run(config, found, run_paths, terminal, started, ordered)
             except InputError:
                 terminal.line(f"  log: {paths.shown(run_paths.log)}")
                 raise
@@ -99,7 +100,7 @@ def _run(
     numbers = ", ".join(map(str, found.spans))
     spans = f", span{'s' if len(found.spans) > 1 else ''} {numbers}" if found.spans else ""
     terminal.line(f"tokenline run: {name} ({config.task}), {where}{spans}")
-    _clean(config, run_paths, terminal)  # before anything that takes long: the store may be gone
+    _clean(config, terminal)  # before anything that takes long: the store may be gone
     terminal.status("  loading TensorFlow and TFX")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # before TensorFlow is imported
     from components.trainer import distribution
@@ -123,14 +124,11 @@ def _run(
     return Ended(DONE if record["pushed"] else NOT_BLESSED, record)
 
 
-def _clean(config: Config, run_paths: paths.RunPaths, terminal: Terminal) -> None:
+def _clean(config: Config, terminal: Terminal) -> None:
     """Take away what a killed run left."""
-    from pipeline import stale, store_owner
+    from pipeline import cleaning
 
-    kept = store_of(config)
-    store_owner.claim(kept, run_paths.pipeline)
-    for ended in stale.clean(kept, run_paths.artifacts, config.serving.push_to):
-        line = stale.told(ended, os.path.dirname(run_paths.run))
+    for line in cleaning.clean(config):
         terminal.line(f"  {line}")
         logging.getLogger("tokenline").warning(line)
 

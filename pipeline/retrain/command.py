@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from typing import NoReturn
 
 from components.errors import InputError
@@ -21,14 +20,17 @@ from pipeline.retrain import (
     listeners,
     metrics,
     outcomes,
+    pushed,
+    starting,
     status,
     supervise,
+    turns,
     watching,
 )
 from pipeline.retrain.ledger import Ledger, open_ledger, update
 from pipeline.retrain.renewal import Renewal, Renewed
 from pipeline.retrain.retrainer import DONE, Retrainer
-from pipeline.retrain.states import span_text
+from pipeline.retrain.states import State, span_text
 from pipeline.retrain.telling import Listener, Teller, to_terminal
 
 _INTERRUPTED, _TERMINATED = 130, 143
@@ -36,12 +38,16 @@ _INTERRUPTED, _TERMINATED = 130, 143
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What was asked for on the command line."""
+    """What was asked for on the command line.
+
+    `check`: only say whether a watch could begin, for one that serves metrics at this port (0: at none).
+    """
 
     config_file: str
     watch: bool = False
     retry: int | str | None = None  # "all": all that are parked
     status: bool = False
+    check: int | None = None
     as_json: bool = False
 
 
@@ -54,8 +60,11 @@ def retrain(options: Options) -> int:
       InputError: the configuration or the ledger is not right, or another retrain is at work.
     """
     renewal = Renewal(options.config_file) if options.watch else None
+    runs_now = not (
+        options.watch or options.status or options.retry is not None or options.check is not None
+    )
     # Absolute: where it is called from must not change a run's key.
-    config = load_config(os.path.abspath(options.config_file))
+    config = load_config(os.path.abspath(options.config_file), data_may_come=not runs_now)
     if files.SPAN not in config.data.path:
         raise InputError(
             f"data.path: got {config.data.path}, expected {files.SPAN} in it to retrain"
@@ -64,12 +73,21 @@ def retrain(options: Options) -> int:
     if options.retry is not None:
         return _retry(ledger, options.retry)
     if options.status:
-        return _show(ledger, as_json=options.as_json)
+        return _show(config, ledger, as_json=options.as_json)
+    if options.check is not None:
+        starting.rehearse(config, ledger, own_port=options.check)
+        return DONE
+    starting.check(config)
+    if renewal:
+        renewal.port = config.retrain.metrics_port or 0
     told = Teller(_listeners(config, options))
     with watching.Stop() as stop:
         try:
-            with _alone(config, told, stop, waits=options.watch):
-                teller = Teller([*told.listeners, *_metrics(config, options, ledger)])
+            # Left from the last one on: whoever waits for the lock finds the port free.
+            with contextlib.ExitStack() as entered:
+                entered.enter_context(_alone(config, told, stop, waits=options.watch))
+                measured = _metrics(config, options, ledger, entered)
+                teller = Teller([*told.listeners, *measured])
                 retrainer = Retrainer(
                     config,
                     options.config_file,
@@ -116,14 +134,30 @@ def _retry(ledger: Ledger, what: int | str) -> int:
     return DONE
 
 
-def _show(ledger: Ledger, *, as_json: bool) -> int:
+def _show(config: Config, ledger: Ledger, *, as_json: bool) -> int:
     state, _ = ledger.load()
-    now = time.time()
+    alive = _is_alive(config, state)
+    if state.claimed() and not alive:  # or it has ended since the ledger was read
+        state, _ = ledger.load()
+        alive = _is_alive(config, state)
+    around = status.Around(alive, pushed.lost(state, config.serving.push_to))
     if as_json:
-        print(json.dumps(status.as_rows(state), indent=1))
+        print(json.dumps(status.as_rows(state, around), indent=1))
     else:
-        print("\n".join(status.lines(state, now=now)))
+        print("\n".join(status.lines(state, around, now=time.time())))
     return DONE
+
+
+def _is_alive(config: Config, state: State) -> bool:
+    """Whether the process that claimed the run of the moment is at it.
+
+    Its number alone says little: it may be another process's by now.
+    """
+    run, path = state.claimed(), paths.retrain_lock(config)
+    if run is None or not lock.is_held(path):
+        return False
+    holder = lock.holder(path)
+    return holder is None or holder.pid == run.pid
 
 
 def _listeners(config: Config, options: Options) -> list[Listener]:
@@ -137,8 +171,13 @@ def _listeners(config: Config, options: Options) -> list[Listener]:
     return found
 
 
-def _metrics(config: Config, options: Options, ledger: Ledger) -> list[Listener]:
-    """What Prometheus reads, from where the ledger stands; only for the one that is at work."""
+def _metrics(
+    config: Config, options: Options, ledger: Ledger, entered: contextlib.ExitStack
+) -> list[Listener]:
+    """What Prometheus reads, from where the ledger stands; only for the one that is at work.
+
+    A port is served until `entered` is left.
+    """
     wanted = config.retrain
     if not (wanted.metrics_file or wanted.metrics_port):
         return []
@@ -148,28 +187,24 @@ def _metrics(config: Config, options: Options, ledger: Ledger) -> list[Listener]
     if wanted.metrics_file:
         found.append(metrics.MetricsFile(measures, wanted.metrics_file))
     if wanted.metrics_port and options.watch:
-        metrics.serve(measures.text, wanted.metrics_port)
+        entered.enter_context(metrics.served(measures.text, wanted.metrics_port))
     return found
 
 
-@contextlib.contextmanager
-def _alone(config: Config, teller: Teller, stop: watching.Stop, *, waits: bool) -> Iterator[None]:
+def _alone(
+    config: Config, teller: Teller, stop: watching.Stop, *, waits: bool
+) -> contextlib.AbstractContextManager[None]:
     """Be the only retrain of the pipeline; the lock of a dead one is free.
 
     Raises:
       lock.Held: another one is at work, and this one is not to wait.
       supervise.Stopped: while waiting.
     """
-    path = os.path.join(paths.pipeline_folder(config), "retrain", "lock")
-    with contextlib.ExitStack() as held:
-        while True:
-            try:
-                held.enter_context(lock.held(path, "another `tokenline retrain` of this pipeline"))
-                break
-            except lock.Held as error:
-                if not waits:
-                    raise
-                teller.tell("locked", reason=str(error))
-            if stop.wait(config.retrain.poll_seconds):
-                raise supervise.Stopped
-        yield
+    return turns.in_turn(
+        paths.retrain_lock(config),
+        "another `tokenline retrain` of this pipeline",
+        teller,
+        stop,
+        pause_seconds=config.retrain.poll_seconds,
+        pauses=None if waits else 0,
+    )

@@ -8,7 +8,7 @@ from pipeline.retrain import faults, outcomes, planning, run_folders, staging
 from pipeline.retrain.ledger import Ledger, update
 from pipeline.retrain.order import Outcome
 from pipeline.retrain.states import TRAINED, Run, SpanVersion, State
-from pipeline.retrain.telling import Teller, count, numbers, tell_changes
+from pipeline.retrain.telling import Teller, numbers, tell_changes
 
 
 class Endings:
@@ -51,7 +51,8 @@ class Endings:
         state, _ = self._ledger.load()
         run = state.run(key)
         facts["new"] = numbers(span for span, *_ in run.new) if run else ""
-        facts |= {"run": outcome.run, "version": outcome.version, "metrics": outcome.metrics}
+        version = int(outcome.version) if outcome.version else None
+        facts |= {"run": outcome.run, "version": version, "metrics": outcome.metrics}
         self.states.append("bad" if outcome.permanent else outcome.state)
         self.held_up = outcome.passing
         if outcome.state == "failed":
@@ -89,8 +90,7 @@ class Endings:
         self._hold(after)
         waits = [each for each in after.spans if each.run_key == key and each.state == "pending"]
         again = max(0.0, waits[0].retry_at - time.time()) if waits and not self.held else None
-        text = "" if again is None else f"; again in {again:.0f} s"
-        self._teller.tell("run_failed", **facts, next=text)
+        self._teller.tell("run_failed", **facts, retry_in_seconds=again)
         tell_changes(self._teller, before, after, only=("parked",))
         self._tell_held(after)
 
@@ -101,7 +101,7 @@ class Endings:
         if self.held:
             failed = numbers(faults.in_a_row(state))
             pending = sum(each.state == "pending" for each in state.newest().values())
-            self._teller.tell("queue_held", spans=failed, pending=count(pending, "span"))
+            self._teller.tell("queue_held", spans=failed, pending=pending)
 
     def died(self, run: Run) -> None:
         """Take up a run that is gone without an end: it is to run again, unless it has died too often."""

@@ -3,12 +3,14 @@
 import dataclasses
 import os
 
-from pipeline import lock, paths
+from pipeline import paths
 from pipeline.config import Config
-from pipeline.retrain import order, proofs, run_folders, staging, supervise, watching
+from pipeline.retrain import order, proofs, run_folders, staging, supervise, turns, watching
 from pipeline.retrain.order import Outcome
 from pipeline.retrain.states import Plan, Run, SpanVersion
 from pipeline.retrain.telling import Teller
+
+_PAUSE_SECONDS, _PAUSES = 0.2, 50  # a run that is killed is gone within moments
 
 
 class LocalRuns:
@@ -57,6 +59,7 @@ class LocalRuns:
             key=plan.key,
             spans=tuple((span, content) for span, _, content in plan.spans),
             new=tuple(span for span, *_ in plan.new),
+            again=plan.again,
             config=self._config_digest,
             parent=os.getpid(),
             push_to=os.path.abspath(self._config.serving.push_to),
@@ -75,11 +78,21 @@ class LocalRuns:
     def take_up(self, run: Run) -> Outcome | None:
         """The same of a run that lost its retrain, once it has really ended.
 
+        Such a run is killed, which may take a moment: till then it may still push.
+
         Raises:
+          lock.Held: another run, of the user's own, is going on.
           supervise.Stopped: somebody asked for it while this waited.
         """
-        self._wait_for_the_run()
-        return self.settled(run.key)
+        with turns.in_turn(
+            paths.lock(self._config),
+            "a run of this pipeline",
+            None,
+            self._stop,
+            pause_seconds=_PAUSE_SECONDS,
+            pauses=_PAUSES,
+        ):
+            return self.settled(run.key)
 
     def with_record(self, key: str, outcome: Outcome) -> Outcome:
         """The outcome of a run; of one that died before it told, from another run for the record's sake.
@@ -101,17 +114,6 @@ class LocalRuns:
         self._child(order.write(dataclasses.replace(ordered, parent=os.getpid()), folder), folder)
         told = order.read_outcome(folder, key)
         return told if told and told.state == outcome.state else outcome
-
-    def _wait_for_the_run(self) -> None:
-        """A run that lost its retrain is killed, which may take a moment: till then it may still push."""
-        while True:
-            try:
-                with lock.held(paths.lock(self._config), "a run of this pipeline"):
-                    return
-            except lock.Held as error:
-                self._teller.tell("locked", reason=str(error))
-            if self._stop.wait(1.0):
-                raise supervise.Stopped
 
     def _child(self, order_file: str, folder: str) -> supervise.ChildEnd:
         """The run itself; its lines go to the terminal, or to a file where that is for JSON lines."""

@@ -98,7 +98,20 @@ def look_at(span: int, folder: str) -> Seen:
             entries = tuple(_entry(each) for each in found if each.is_file())
     except OSError as error:
         return Seen(span, folder, problem=f"{error.filename or folder}: {error.strerror}")
+    if odd := [each.name for each in entries if not _is_text(each.name)]:
+        names = ", ".join(ascii(os.fsencode(name))[1:] for name in sorted(odd))
+        text = f"got the file name {names}, expected UTF-8"
+        return Seen(span, folder, problem=f"{folder}: {text}")
     return Seen(span, folder, tuple(sorted(entries, key=lambda each: each.name)), changed)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a file's name is UTF-8: what is not, cannot be written into a log or a record."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _entry(found: os.DirEntry[str]) -> Entry:

@@ -3,17 +3,21 @@
 Source of the format: Prometheus, "Exposition formats", text format 0.0.4.
 """
 
+import contextlib
 import dataclasses
 import http.server
 import os
 import socketserver
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from components.errors import InputError
 from pipeline.retrain.states import Run
 from pipeline.retrain.telling import Facts
+
+_POLL_SECONDS = 0.1
 
 
 class Metrics:
@@ -28,9 +32,8 @@ class Metrics:
         self._values: dict[str, float] = {}
         for run in runs:
             if run.state in ("pushed", "refused"):
-                version = "" if run.pushed_version is None else str(run.pushed_version)
                 facts = {"seconds": run.ended - run.started, "at": run.ended}
-                self._came_out(facts | {"metrics": run.metrics, "version": version})
+                self._came_out(facts | {"metrics": run.metrics, "version": run.pushed_version})
 
     def __call__(self, event: str, facts: Facts) -> None:
         with self._lock:
@@ -53,7 +56,7 @@ class Metrics:
         self._values["last_success_timestamp_seconds"] = facts["at"]
         for name, value in facts["metrics"].items():
             self._values[f"eval_{name}"] = value
-        if facts["version"]:
+        if facts["version"] is not None:
             self._values["pushed_version"] = float(facts["version"])
 
     def text(self) -> str:
@@ -99,12 +102,43 @@ class _Server(http.server.ThreadingHTTPServer):
         self.server_name, self.server_port = "localhost", self.server_address[1]
 
 
-def serve(text: Callable[[], str], port: int) -> Any:
-    """Answer `GET /metrics` on a loopback port from a thread; returns the server.
+@contextlib.contextmanager
+def served(text: Callable[[], str], port: int, *, attempts: int = 20) -> Iterator[int]:
+    """Answer `GET /metrics` on a loopback port from a thread while the block runs; gives the port.
+
+    Args:
+      text: makes the page.
+      port: 0: any that is free.
+      attempts: how often to try, a tenth of a second apart: a retrain that was killed loses its lock, on
+        which its successor waits, a moment before its port.
 
     Raises:
       InputError: the port is taken.
     """
+    server = _bound(_handler(text), port, attempts)
+    thread = threading.Thread(target=server.serve_forever, args=(_POLL_SECONDS,), daemon=True)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _bound(handler: type[http.server.BaseHTTPRequestHandler], port: int, attempts: int) -> _Server:
+    for left in reversed(range(attempts)):
+        try:
+            return _Server(("127.0.0.1", port), handler)
+        except OSError as error:
+            if not left:
+                raise InputError(
+                    f"retrain.metrics_port: got {port}, expected a free port: {error.strerror}"
+                ) from None
+        time.sleep(_POLL_SECONDS)
+    raise AssertionError("unreachable")
+
+
+def _handler(text: Callable[[], str]) -> type[http.server.BaseHTTPRequestHandler]:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -119,11 +153,4 @@ def serve(text: Callable[[], str], port: int) -> Any:
         def log_message(self, format: str, *arguments: Any) -> None:
             """Say nothing: the terminal is retrain's."""
 
-    try:
-        server = _Server(("127.0.0.1", port), Handler)
-    except OSError as error:
-        raise InputError(
-            f"retrain.metrics_port: got {port}, expected a free port: {error.strerror}"
-        ) from None
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
+    return Handler

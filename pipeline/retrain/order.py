@@ -23,6 +23,7 @@ class Order:
       key: of the run, see `states.run_key`.
       spans: (span, content) of all that it reads, ascending; `content` as `arrivals.Arrival` has it.
       new: those of them that no run has read before.
+      again: (span, version) of `planning.run_key`, without which the key cannot be made again.
       config: `config_digest` of the configuration that the key is made with; "": any.
       parent: id of the process without which the run is not to go on; 0: it needs none.
       push_to: folder of the versions, which a later configuration may have elsewhere.
@@ -31,6 +32,7 @@ class Order:
     key: str
     spans: tuple[tuple[int, str], ...]
     new: tuple[int, ...]
+    again: tuple[tuple[int, int], ...] = ()
     config: str = ""
     parent: int = 0
     push_to: str = ""
@@ -92,7 +94,8 @@ def read_order(path: str) -> Order:
     """The order in a file."""
     facts = _read(path)
     spans = tuple((int(span), str(content)) for span, content in facts.pop("spans"))
-    return Order(spans=spans, new=tuple(facts.pop("new")), **facts)
+    again = tuple((int(span), int(version)) for span, version in facts.pop("again", []))
+    return Order(spans=spans, new=tuple(facts.pop("new")), again=again, **facts)
 
 
 def order_of(folder: str, key: str) -> Order | None:

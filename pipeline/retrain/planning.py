@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 from pipeline.retrain.states import Plan, RunResult, SpanVersion, State
 
@@ -43,8 +44,9 @@ def next_plan(
     others = replayed(state, taken, room=room, refused=refused, readable=readable)
     spans = sorted(_content(one) for one in [*new, *others])
     numbers = tuple(one.identity for one in new)
-    key = run_key(spans, numbers, code, config_digest)
-    return Plan(key, tuple(spans), numbers, _done(state, key))
+    again = tuple(one.identity for one in new if _is_back(state, one))
+    key = run_key(spans, numbers, code, config_digest, again)
+    return Plan(key, tuple(spans), numbers, again, _done(state, key))
 
 
 def wake_at(state: State, now: float) -> float | None:
@@ -90,10 +92,17 @@ def run_key(
     new: Sequence[tuple[int, int]],
     code: str,
     config_digest: str,
+    again: Sequence[tuple[int, int]] = (),
 ) -> str:
-    """64 hex digits: the same for the same content in, the same new spans, the same code and settings."""
+    """64 hex digits: the same for the same content in, the same new spans, the same code and settings.
+
+    Versions count where nothing else tells the run from the one that had the same content before: `again`.
+    """
     contents = [[span, content] for span, _, content in spans]
-    text = json.dumps([contents, [span for span, _ in new], code, config_digest])
+    facts: list[Any] = [contents, [span for span, _ in new], code, config_digest]
+    if again:
+        facts.append([list(one) for one in again])
+    text = json.dumps(facts)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -108,6 +117,12 @@ def _new(pending: list[SpanVersion], now: float) -> list[SpanVersion]:
             break
         several.append(version)
     return several
+
+
+def _is_back(state: State, new: SpanVersion) -> bool:
+    """Whether an older version of the span had this content. It was trained, and another one since."""
+    older = (one for one in state.spans if one.span == new.span and one.version < new.version)
+    return any(one.content == new.content for one in older)
 
 
 def _content(version: SpanVersion) -> tuple[int, int, str]:

@@ -43,4 +43,4 @@ def repeated(folder: str, key: str, *, code: str, config: str) -> Order | None:
         return None
     spans = [(span, 1, content) for span, content in found.spans]  # versions do not count
     new = [(span, 1) for span in found.new]
-    return found if planning.run_key(spans, new, code, config) == key else None
+    return found if planning.run_key(spans, new, code, config, found.again) == key else None

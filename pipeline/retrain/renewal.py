@@ -23,6 +23,7 @@ class Renewal:
 
     Attributes:
       problem: why what is there now cannot be used, in one line; "" if it can be, or is as before.
+      port: the one at which this process serves metrics; 0: none.
     """
 
     def __init__(self, config_file: str) -> None:
@@ -31,41 +32,43 @@ class Renewal:
         self._begun_with = self._now()
         self._judged = self._begun_with
         self.problem = ""
+        self.port = 0
 
-    def check(self) -> bool:
+    def check(self, *, anew: bool = False) -> bool:
         """Look again; whether there is a new problem to tell.
+
+        Args:
+          anew: ask again where there is a problem, though code and configuration are as they were when it
+            was found: a folder may have been made since, or a package installed.
 
         Raises:
           Renewed: what is there now is not what the process was started with, and can be used.
         """
         now = self._now()
-        if now == self._judged:
+        if now == self._judged and not (anew and self.problem):
             return False
-        self._judged, self.problem = now, ""
+        before, self._judged, self.problem = self.problem, now, ""
         if now == self._begun_with:
             return False
-        self.problem = problem_of(self._config_file)
+        self.problem = problem_of(self._config_file, port=self.port)
         if not self.problem:
             raise Renewed
-        return True
+        return self.problem != before
 
     def _now(self) -> tuple[str, str]:
         return _code(), _content(self._config_file)
 
 
-def problem_of(config_file: str) -> str:
-    """Why a new process could not retrain with this file, asked of one; "" if it could."""
+def problem_of(config_file: str, *, port: int = 0) -> str:
+    """Why a new process could not watch with this file, asked of one; "" if it could.
+
+    Args:
+      config_file: the user's.
+      port: at which this process serves metrics, and the new one would; 0: at none.
+    """
+    command = [sys.executable, "-m", "pipeline", "retrain", "--check", str(port)]
     done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pipeline",
-            "retrain",
-            "--status",
-            "--json",
-            "--config",
-            config_file,
-        ],
+        [*command, "--config", config_file],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         env=os.environ | {"PYTHONPATH": code_path()},
@@ -75,7 +78,7 @@ def problem_of(config_file: str) -> str:
         return ""
     lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
     said = lines[:1] if done.returncode == 2 else lines[-1:]  # the first problem; a traceback's end
-    return said[0] if said else f"retrain --status ended with exit code {done.returncode}"
+    return said[0] if said else f"retrain --check ended with exit code {done.returncode}"
 
 
 def _code() -> str:

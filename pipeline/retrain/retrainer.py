@@ -1,21 +1,32 @@
 """The runs of `tokenline retrain`, one after the other, and what the ledger is told of them."""
 
 import collections
+import contextlib
 import os
 import time
 from collections.abc import Callable
 
 from components.code_hash import code_hash
 from components.errors import InputError
-from pipeline import inputs, paths
+from pipeline import inputs, lock, paths
 from pipeline.config import Config
-from pipeline.retrain import arrivals, observing, order, outcomes, planning, supervise, watching
+from pipeline.retrain import (
+    arrivals,
+    leftovers,
+    observing,
+    order,
+    outcomes,
+    planning,
+    pushed,
+    supervise,
+    watching,
+)
 from pipeline.retrain.endings import Endings
 from pipeline.retrain.ledger import Ledger, update
 from pipeline.retrain.local_runs import LocalRuns
 from pipeline.retrain.renewal import CODE, Renewal
 from pipeline.retrain.states import Plan, Run, State
-from pipeline.retrain.telling import Teller, count, numbers, tell_changes
+from pipeline.retrain.telling import Teller, numbers, tell_changes
 
 DONE, FAILED, BAD_INPUT, NOT_PUSHED = 0, 1, 2, 3
 
@@ -45,6 +56,7 @@ class Retrainer:
           renewal: for `watch`: what notices that this process is outdated.
         """
         self._config = config
+        self._config_file = config_file
         self._ledger = ledger
         self._teller = teller
         self._stop = stop
@@ -67,7 +79,7 @@ class Retrainer:
             newest = state.newest().values()
             self._teller.tell(
                 "nothing_new",
-                spans=count(len(newest), "span"),
+                known=len(newest),
                 waiting=sum(each.state in ("waiting", "pending") for each in newest),
                 parked=sum(each.state == "parked" for each in newest),
             )
@@ -86,15 +98,19 @@ class Retrainer:
         """
         self._start()
         watcher = watching.watcher(self._config, self._stop)
-        told = -1
+        told, trouble = -1, ""
         while not self._stop.is_set():
             before = self._seen
             try:
                 state = self._take_all()
             except (InputError, OSError) as error:  # a disk, a bucket, a lock: not for ever
-                self._teller.tell("trouble", reason=str(error))
+                same = _what_is_the_same(error)
+                if same != trouble:
+                    self._teller.tell("trouble", reason=str(error))
+                trouble = same
                 watcher.pause(changed=False)
                 continue
+            trouble = ""
             due = planning.wake_at(state, time.time())
             if told != len(self._ends.states):
                 self._teller.tell("waiting")
@@ -109,6 +125,11 @@ class Retrainer:
         self._teller.tell(
             "started", pipeline=config.pipeline.name, path=paths.shown(config.data.path)
         )
+        leftovers.clear(config, self._config_file, self._teller)
+        with contextlib.suppress(InputError):  # the first look says what is wrong with the ledger
+            state, _ = self._ledger.load()
+            if lost := pushed.lost(state, config.serving.push_to):
+                self._teller.tell("version_lost", version=lost.version, reason=lost.told)
         inputs.generate_first_span(config)
 
     def _recover(self, run: Run) -> None:
@@ -132,7 +153,7 @@ class Retrainer:
             if self._stop.is_set():
                 raise supervise.Stopped
             state, _ = self._ledger.load()
-            if self._is_outdated():
+            if self._is_outdated(anew=True):
                 return state
             if run := state.claimed():
                 self._recover(run)
@@ -167,7 +188,7 @@ class Retrainer:
                 tell_changes(self._teller, state, seen)
                 return seen
 
-    def _is_outdated(self) -> bool:
+    def _is_outdated(self, *, anew: bool = False) -> bool:
         """Whether what there is now is not what this process has, and cannot be used; that is told once.
 
         Raises:
@@ -175,7 +196,7 @@ class Retrainer:
         """
         if self._renewal is None:
             return False
-        if self._renewal.check():
+        if self._renewal.check(anew=anew):
             self._teller.tell("not_renewed", reason=self._renewal.problem)
         return self._renewal.problem != ""
 
@@ -198,16 +219,20 @@ class Retrainer:
         )
 
     def _run(self, plan: Plan) -> None:
-        """One run of the line, from the claim to the ledger's word on how it ended."""
+        """One run of the line, from the claim to the ledger's word on how it ended.
+
+        Raises:
+          lock.Held: a run of the user's own is going on; nothing is claimed.
+        """
+        lock.check_free(paths.lock(self._config), "a run of this pipeline")
         state = self._change(
             lambda state: outcomes.claim(state, plan, pid=os.getpid(), now=time.time())
         )
         run = state.run(plan.key)
         assert run is not None
-        attempt = f", attempt {run.attempts}" if run.attempts > 1 else ""
         window = numbers(span for span, *_ in plan.spans)
         facts = {"key": plan.key[:8], "new": _new(plan), "window": window}
-        self._teller.tell("run_started", **facts, attempt=attempt)
+        self._teller.tell("run_started", **facts, attempt=run.attempts)
         started = time.monotonic()
         try:
             outcome = self._runs.begin(plan)
@@ -230,6 +255,11 @@ class Retrainer:
 
     def _change(self, change: Callable[[State], State]) -> State:
         return update(self._ledger, change)
+
+
+def _what_is_the_same(error: InputError | OSError) -> str:
+    """What of a trouble does not change while it lasts: how long a lock has been held does."""
+    return f"held by {error.holder}" if isinstance(error, lock.Held) else str(error)
 
 
 def _new(plan: Plan) -> str:

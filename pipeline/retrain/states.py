@@ -151,12 +151,14 @@ class Plan:
       key: what the run is known by.
       spans: (span, version, content) of all that it reads, ascending.
       new: (span, version) of those that are new in it.
+      again: those of them whose content is again what an older version of the span was trained with.
       done: what became of a run with this key, if it was pushed or refused before.
     """
 
     key: str
     spans: tuple[tuple[int, int, str], ...]
     new: tuple[tuple[int, int], ...]
+    again: tuple[tuple[int, int], ...] = ()
     done: RunResult | None = None
 
 

@@ -3,10 +3,11 @@
 import textwrap
 import time
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline.retrain import faults, planning
+from pipeline.retrain.pushed import Lost
 from pipeline.retrain.states import TRAINED, Run, SpanVersion, State, span_text
 from pipeline.retrain.telling import numbers
 
@@ -17,34 +18,57 @@ _LABEL = 14  # columns
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
-def as_rows(state: State) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Around:
+    """What the ledger does not know.
+
+    Attributes:
+      alive: whether the process that claimed the run of the moment, if there is one, is at it.
+      lost: what was pushed last, if it is not there any more.
+    """
+
+    alive: bool = True
+    lost: Lost | None = None
+
+
+def as_rows(state: State, around: Around = Around()) -> dict[str, Any]:
     """What `lines` says, as JSON has it, and in full.
 
     Returns:
-      `counts` (state -> spans whose newest version is in it), `running` (a run or None), `queue` (pending and
-      waiting versions in order), `parked`, `ignored`, `gone` (trained, and the folder is not there any more),
-      `runs` (the last ones, newest first). Times are Unix seconds.
+      `counts` (state -> spans whose newest version is in it), `running` (a run and whether its process is
+      `alive`, or None), `held` (why the queue is held, or None), `queue` (pending and waiting versions in
+      order), `parked`, `ignored`, `gone` (trained, and the folder is not there any more), `lost` (`version`
+      and `push_to` of what was pushed last, if it is not there, or None), `runs` (the last ones, newest
+      first). Times are Unix seconds.
     """
     newest = list(state.newest().values())
     running = state.claimed()
     return {
         "counts": _counts(newest),
-        "running": asdict(running) if running else None,
+        "running": asdict(running) | {"alive": around.alive} if running else None,
+        "held": _why_held(state) or None,
         "queue": [asdict(one) for one in _queue(newest)],
         "parked": [asdict(one) for one in newest if one.state == "parked"],
         "ignored": [asdict(one) for one in newest if one.state == "ignored"],
         "gone": [one.span for one in newest if one.gone and one.state in TRAINED],
+        "lost": asdict(around.lost) if around.lost else None,
         "runs": [asdict(run) for run in reversed(state.runs) if run is not running],
     }
 
 
 def lines(
-    state: State, *, now: float, width: int = 80, command: str = "tokenline retrain"
+    state: State,
+    around: Around = Around(),
+    *,
+    now: float,
+    width: int = 80,
+    command: str = "tokenline retrain",
 ) -> list[str]:
     """The ledger for people.
 
     Args:
       state: the ledger.
+      around: what it does not know.
       now: Unix seconds; times are shown in the local zone.
       width: columns.
       command: what `--retry` is added to.
@@ -52,9 +76,11 @@ def lines(
     newest = list(state.newest().values())
     if not newest:
         return ["no span has been seen yet"]
-    found = [_summary(newest)]
+    found = [_summary(newest, around)]
+    if around.lost:
+        found += _wrapped(around.lost.told, "", "  ", width)
     if running := state.claimed():
-        found += ["", *_running(running, now, width)]
+        found += ["", *_running(running, around, now, width)]
     if queue := _queue(newest):
         found += ["", "queue", *_queued(queue, now, width)]
     if stopped := _why_held(state):
@@ -83,14 +109,16 @@ def _counts(newest: Iterable[SpanVersion]) -> dict[str, int]:
     return counts
 
 
-def _summary(newest: list[SpanVersion]) -> str:
+def _summary(newest: list[SpanVersion], around: Around) -> str:
     counts = _counts(newest)
     order = ("claimed", "pending", "waiting", "parked", "ignored", "pushed", "refused")
-    named = [f"{counts[state]} {_NAMES.get(state, state)}" for state in order if state in counts]
+    names = {"claimed": _claimed(around)}
+    named = [f"{counts[state]} {names.get(state, state)}" for state in order if state in counts]
     return f"{len(newest)} span{'s' if len(newest) > 1 else ''}: {', '.join(named)}"
 
 
-_NAMES = {"claimed": "in training"}
+def _claimed(around: Around) -> str:
+    return "in training" if around.alive else "interrupted"
 
 
 def _queue(newest: Iterable[SpanVersion]) -> list[SpanVersion]:
@@ -99,9 +127,11 @@ def _queue(newest: Iterable[SpanVersion]) -> list[SpanVersion]:
     return sorted(waits, key=lambda one: (one.state == "waiting", one.span))
 
 
-def _running(run: Run, now: float, width: int) -> list[str]:
+def _running(run: Run, around: Around, now: float, width: int) -> list[str]:
     text = f"for {_duration(now - run.started)}, process {run.pid}{_attempt(run.attempts)}"
-    return ["in training", *_labelled(_new(run), f"{text}, window {run.window}", width)]
+    if not around.alive:
+        text = f"its process is gone; the next retrain takes it up{_attempt(run.attempts)}"
+    return [_claimed(around), *_labelled(_new(run), f"{text}, window {run.window}", width)]
 
 
 def _queued(queue: list[SpanVersion], now: float, width: int) -> list[str]:

@@ -23,7 +23,7 @@ class Teller:
     listeners: Sequence[Listener]
 
     def tell(self, event: str, **facts: Any) -> None:
-        """Tell an event; its names and facts are in docs/retraining.md."""
+        """Tell an event; the names, and the facts of each, are in docs/operations.md."""
         told = {"at": time.time(), **facts}
         for listener in self.listeners:
             try:
@@ -35,22 +35,25 @@ class Teller:
 
 _LINES = {
     "started": "tokenline retrain: {pipeline}, {path}",
-    "span_ready": "  span {span}{version}: ready",
+    "version_lost": "  {reason}",
+    "cleaned": "  {reason}",
+    "not_cleaned": "  what a killed run left is not cleaned up: {reason}; the next run tries it again",
+    "span_ready": "  span {span}{of_version}: ready",
     "span_waiting": "  span {span}: waits: {reason}",
     "span_parked": "  span {span}: parked: {reason}",
     "span_ignored": "  span {span}: late files are ignored",
     "span_unread": "  span {span}: its trained files are not as they were: not read again",
     "recovered": "  the run of span {new} did not end: {reason}",
-    "run_started": "  run {key}: new span {new}, reads {window}{attempt}",
+    "run_started": "  run {key}: new span {new}, reads {window}{attempted}",
     "run_known": "  run {key}: span {new}: such a run was {state} before: nothing to do",
     "run_pushed": "  run {key}: span {new} pushed as version {version} ({seconds:.0f} s)",
     "run_refused": "  run {key}: not pushed, what is served stays: {reason}",
-    "run_failed": "  run {key}: failed: {reason}{next}",
+    "run_failed": "  run {key}: failed: {reason}{again}",
     "queue_held": "  spans {spans} failed for the same reason, which is hardly theirs: the queue stops with "
-    "{pending} pending; mend the cause, then `tokenline retrain --retry all`",
+    "{pending_spans} pending; mend the cause, then `tokenline retrain --retry all`",
     "renewed": "  the code or the configuration has changed: going on with the new one",
     "not_renewed": "  the code or the configuration has changed, and cannot be used: {reason}; waiting",
-    "nothing_new": "nothing new: {spans} known, {waiting} waiting, {parked} parked",
+    "nothing_new": "nothing new: {known_spans} known, {waiting} waiting, {parked} parked",
     "waiting": "  nothing due; waiting for new spans (Ctrl-C ends it)",
     "trouble": "  {reason}; waiting",
     "locked": "  {reason}; waiting",
@@ -61,13 +64,24 @@ _LINES = {
 def to_terminal(event: str, facts: Facts) -> None:
     """Print an event as a line, if a person wants to know it."""
     if event in _LINES:
-        print(_LINES[event].format(**_short(facts)), flush=True)
+        print(_LINES[event].format(**(facts | _in_words(facts))), flush=True)
 
 
-def _short(facts: Facts) -> Facts:
-    """Facts with the first line of the reason: the run itself has told it all."""
+def _in_words(facts: Facts) -> Facts:
+    """Numbers as lines have them, and the first line of the reason: the run itself has told it all."""
     first, *more = str(facts.get("reason", "")).splitlines() or [""]
-    return facts | {"reason": f"{first} …" if more else first}
+    found = {"reason": f"{first} …" if more else first}
+    if (version := facts.get("version")) is not None:
+        found["of_version"] = f" version {version}" if version > 1 else ""
+    if attempt := facts.get("attempt"):
+        found["attempted"] = f", attempt {attempt}" if attempt > 1 else ""
+    if "retry_in_seconds" in facts:
+        seconds = facts["retry_in_seconds"]
+        found["again"] = "" if seconds is None else f"; again in {seconds:.0f} s"
+    for name in ("pending", "known"):
+        if name in facts:
+            found[f"{name}_spans"] = count(facts[name], "span")
+    return found
 
 
 def tell_changes(
@@ -82,8 +96,7 @@ def tell_changes(
     events |= {"parked": "span_parked", "ignored": "span_ignored"}
     for each in after.spans:
         if known.get((each.span, each.version)) != each.state and each.state in only:
-            version = f" version {each.version}" if each.version > 1 else ""
-            facts = {"span": each.span, "version": version, "reason": each.reason}
+            facts = {"span": each.span, "version": each.version, "reason": each.reason}
             teller.tell(events[each.state], **facts)
 
 

@@ -60,12 +60,24 @@ class Project:
             check=False,
         )
 
-    def begin(self) -> subprocess.Popen[str]:
+    def run(self, **environment: str) -> subprocess.CompletedProcess[str]:
+        """`tokenline run`, by hand."""
+        return subprocess.run(
+            [sys.executable, "-m", "pipeline", "run"],
+            cwd=self.folder,
+            env=self._environment(environment),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def begin(self, *before: str) -> subprocess.Popen[str]:
         """The same, going on, in a process group of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", "pipeline", "retrain", "--once"],
+            [*before, sys.executable, "-m", "pipeline", "retrain", "--once"],
             cwd=self.folder,
             env=self._environment({}),
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -6,27 +6,75 @@ import shutil
 import signal
 import statistics
 import subprocess
+import sys
 import time
 
+import open_ports
 import pytest
 from retrain_project import Project, check_as_undisturbed
 
 pytestmark = pytest.mark.pipeline
 
 
-def test_no_connection_is_tried(project: Project, undisturbed) -> None:
-    """In a network namespace that has loopback alone: what is sent elsewhere finds no route, and counts."""
-    in_namespace = ["unshare", "--net", "--map-root-user"]
-    if subprocess.run([*in_namespace, "true"], capture_output=True, check=False).returncode:
+# What is sent elsewhere finds no route, and is counted, in a network namespace that has loopback alone.
+_COUNTED = """
+ip link set lo up && "$@"; code=$?
+grep ^Ip: /proc/net/snmp >&2; grep ^Ip6OutNoRoutes /proc/net/snmp6 >&2; exit $code
+"""
+_ALONE = ["unshare", "--net", "--map-root-user", "sh", "-c", _COUNTED, "sh"]
+_TRIES = """
+import socket, sys
+family, address = socket.AF_INET, "192.0.2.1"
+if sys.argv[1] == "6":
+    family, address = socket.AF_INET6, "2001:db8::1"
+socket.socket(family).connect_ex((address, 80))
+"""
+
+
+@pytest.fixture(scope="session")
+def alone() -> list[str]:
+    """What has a command run in such a namespace."""
+    if subprocess.run([*_ALONE, "true"], capture_output=True, check=False).returncode:
         pytest.skip("network namespaces cannot be made here")
+    return _ALONE
+
+
+def tried(told: str) -> dict[str, int]:
+    """How many packets found no route, by kind of address."""
+    names, values = (line.split()[1:] for line in told.splitlines() if line[:3] == "Ip:")
+    counted = dict(zip(names, map(int, values), strict=True))
+    [six] = [line.split()[1] for line in told.splitlines() if line.startswith("Ip6OutNoRoutes")]
+    return {"4": counted["OutNoRoutes"], "6": int(six)}
+
+
+@pytest.mark.parametrize("kind", ["4", "6"])
+def test_a_connection_that_is_tried_is_counted(alone, kind: str) -> None:
+    command = [*alone, sys.executable, "-c", _TRIES, kind]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert {name for name, count in tried(done.stderr).items() if count} == {kind}
+
+
+def test_no_connection_is_tried_and_none_is_taken(project: Project, undisturbed, alone) -> None:
     project.restore()
     project.span(2)
-    script = 'ip link set lo up && "$@"; code=$?; grep ^Ip: /proc/net/snmp >&2; exit $code'
-    done = project.retrain(*in_namespace, "sh", "-c", script, "sh")
-    assert done.returncode == 0, done.stdout + done.stderr
-    names, values = (line.split()[1:] for line in done.stderr.splitlines() if line[:3] == "Ip:")
-    assert dict(zip(names, values, strict=True))["OutNoRoutes"] == "0"
+    process = project.begin(*alone)
+    out, err, listened_at = open_ports.ended(process)
+    assert process.returncode == 0, out + err
+    assert tried(err) == {"4": 0, "6": 0}
+    assert listened_at == set()
     check_as_undisturbed(project, undisturbed)
+
+
+def test_a_listener_in_a_namespace_is_seen(alone) -> None:
+    script = "import socket, time; s = socket.create_server(('', 0)); time.sleep(1)"
+    process = subprocess.Popen(
+        [*alone, sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    _, _, listened_at = open_ports.ended(process)
+    assert {address.split()[0] for address in listened_at} == {"0.0.0.0"}
 
 
 @pytest.mark.slow

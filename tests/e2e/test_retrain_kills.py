@@ -7,7 +7,7 @@ run on it killed. What the undisturbed run makes of span 2 is what must come out
 import random
 
 import pytest
-from retrain_project import check_as_undisturbed
+from retrain_project import check_as_undisturbed, running
 
 pytestmark = pytest.mark.pipeline
 
@@ -67,6 +67,48 @@ def test_killed_after_its_push_and_begun_again_as_another_run(project, tmp_path)
     assert project.versions() == ["1", "2"]
     told = [(run["new"][0][0], run["state"], run["pushed_version"]) for run in project.ledger()]
     assert told == [(1, "pushed", 1), (2, "pushed", 2)]
+    assert "nothing new" in project.retrain().stdout
+
+
+@pytest.mark.slow
+def test_a_start_with_nothing_due_cleans_up_after_a_killed_run(project, tmp_path) -> None:
+    project.restore()
+    project.span(2)
+    place, _ = POINTS["mid-training"]
+    killed = project.run(KILL_AT=place, KILLED=str(tmp_path / "killed"))
+    assert (tmp_path / "killed").exists(), killed.stdout + killed.stderr
+    assert len(running(project)) == 1
+    half = project.pipeline / "artifacts/SequenceTrainer/model"
+    folders = set(half.iterdir())
+    (project.folder / "data/span-2/_SUCCESS").unlink()
+    again = project.retrain()
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "which ended in SequenceTrainer" in again.stdout
+    assert "nothing new" in again.stdout
+    assert running(project) == []
+    assert len(folders - set(half.iterdir())) == 1
+    assert "cleaned up" not in project.retrain().stdout
+    (project.folder / "data/span-2/_SUCCESS").touch()
+    assert project.retrain().returncode == 0
+    assert project.versions() == ["1", "2"]
+
+
+@pytest.mark.slow
+def test_content_that_comes_back_is_a_run_of_its_own(project) -> None:
+    """Its model may be the one of before, which is pushed as a new version all the same."""
+    project.restore()
+    rows = project.folder / "data/span-1/rows.jsonl"
+    first = rows.read_text()
+    contents = ["\n".join(reversed(first.splitlines())) + "\n", first]
+    for number, content in enumerate(contents, start=2):
+        rows.write_text(content)
+        (rows.parent / "_SUCCESS").touch()
+        done = project.retrain()
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"pushed as version {number}" in done.stdout
+    runs = project.ledger()
+    assert [run["new"][0][1] for run in runs] == [1, 2, 3]
+    assert len({run["key"] for run in runs}) == 3
     assert "nothing new" in project.retrain().stdout
 
 

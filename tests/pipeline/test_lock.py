@@ -1,9 +1,11 @@
 """One process at a time, and the others are told who it is."""
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -39,6 +41,31 @@ def test_another_process_is_refused_and_told_who_holds_it_until_it_ends(path):
         other.kill()  # however it ends
     with lock.held(path, "a rehearsal"):
         assert lock.holder(path).pid == os.getpid()
+
+
+def test_who_looks_is_told_the_same_and_changes_nothing(path):
+    assert not lock.is_held(path)
+    lock.check_free(path, "a rehearsal")
+    assert not os.path.exists(path)
+    with lock.held(path, "a rehearsal"):
+        assert lock.is_held(path)
+        with pytest.raises(lock.Held, match="a rehearsal is in progress") as caught:
+            lock.check_free(path, "a rehearsal")
+        assert caught.value.holder == lock.holder(path)
+        assert caught.value.holder.pid == os.getpid()
+    assert not lock.is_held(path)
+    lock.check_free(path, "a rehearsal")  # though the file names who was the last
+
+
+def test_a_look_turns_nobody_away(path):
+    """It takes a free lock for an instant."""
+    with lock.held(path, "a rehearsal"):
+        pass
+    with open(path) as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        threading.Timer(0.03, fcntl.flock, [file, fcntl.LOCK_UN]).start()
+        with lock.held(path, "a rehearsal"):
+            pass
 
 
 def test_it_is_free_again_after_an_error(path):

@@ -257,7 +257,8 @@ class LedgerMachine(RuleBasedStateMachine):
             if one.state in TRAINED:
                 assert self.world.outcomes[one.run_key] == (one.state == "pushed")
                 of = self.world.claims[one.run_key].spans
-                assert (one.span, one.content) in [(span, content) for span, _, content in of]
+                assert (*one.identity, one.content) in of, "trained as another version"
+                assert one.identity in self.world.claims[one.run_key].new, "no run of its own"
         done = [run for run in state.runs if run.state in TRAINED]
         new = [identity for run in done for identity in self.world.claims[run.key].new]
         assert len(new) == len(set(new)), "a span version is new in two runs"

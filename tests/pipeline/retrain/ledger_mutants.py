@@ -65,7 +65,11 @@ MUTANTS = {
     ),
     "what was refused is lost": ("planning", "is_owed or room is None", "room is None"),
     "windows grow with each refusal": ("planning", " and owed < refused", ""),
-    "a run that is done is made again": ("planning", "return one.state\n", "return None\n"),
+    "content that comes back is taken for the run of before": (
+        "planning",
+        "if _is_back(state, one)",
+        "if False",
+    ),
     "parked at the first failure": (
         "outcomes",
         "if not permanent and one.attempts <= retries:",

@@ -130,7 +130,7 @@ def test_who_is_notified_hears_that_the_queue_is_held(runs, span, capsys) -> Non
     once(as_json=True)
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     held = [each for each in told if each["event"] == "queue_held"]
-    assert [(each["spans"], each["pending"]) for each in held] == [("1-2", "1 span")]
+    assert [(each["spans"], each["pending"]) for each in held] == [("1-2", 1)]
     assert "queue_held" in TOLD
 
 

@@ -1,12 +1,15 @@
 """What Prometheus reads: the numbers, and where they can be had."""
 
+import pathlib
+import socket
+import threading
 import urllib.error
 import urllib.request
 
 import pytest
 
 from components.errors import InputError
-from pipeline.retrain.metrics import Metrics, serve
+from pipeline.retrain.metrics import Metrics, served
 from pipeline.retrain.states import Run
 
 
@@ -33,19 +36,34 @@ def test_a_process_that_starts_knows_the_last_run() -> None:
 
 
 def test_the_port_is_on_loopback_and_has_one_page() -> None:
-    server = serve(lambda: "tokenline_x 1\n", 0)
-    try:
-        assert server.server_address[0] == "127.0.0.1"
-        place = f"http://127.0.0.1:{server.server_port}"
+    with served(lambda: "tokenline_x 1\n", 0) as port:
+        place = f"http://127.0.0.1:{port}"
         with urllib.request.urlopen(f"{place}/metrics") as answer:
             assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
             assert answer.read() == b"tokenline_x 1\n"
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(f"{place}/other")
-        with pytest.raises(
-            InputError, match=r"retrain\.metrics_port: got .*, expected a free port"
-        ):
-            serve(str, server.server_port)
-    finally:
-        server.shutdown()
-        server.server_close()
+        assert listening(port) == {"0100007F"}
+        said = r"retrain\.metrics_port: got .*, expected a free port"
+        with pytest.raises(InputError, match=said), served(str, port, attempts=2):
+            pass
+    assert listening(port) == set()
+
+
+def test_a_port_that_becomes_free_within_moments_is_taken() -> None:
+    """As that of a retrain that was killed, whose lock is free a little earlier."""
+    with served(str, 0) as port, pytest.raises(InputError), served(str, port, attempts=1):
+        pass
+    other = socket.socket()
+    other.bind(("127.0.0.1", port))
+    other.listen()
+    threading.Timer(0.3, other.close).start()
+    with served(str, port) as taken:
+        assert taken == port
+
+
+def listening(port: int) -> set[str]:
+    """The addresses at which somebody listens at the port, as the system writes them (Linux)."""
+    rows = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    found = [row[1].split(":") for row in rows if row[3] == "0A"]
+    return {address for address, number in found if int(number, 16) == port}

@@ -1,5 +1,6 @@
 """Which run is next: order, window, key."""
 
+import dataclasses
 import hashlib
 import json
 
@@ -111,22 +112,51 @@ def test_the_key_is_of_contents_new_spans_code_and_settings():
         planning.run_key(spans, [(1, 1)], "code", "config"),
         planning.run_key(spans, [(4, 2)], "other", "config"),
         planning.run_key(spans, [(4, 2)], "code", "other"),
+        planning.run_key(spans, [(4, 2)], "code", "config", [(4, 2)]),
     ]
-    assert len({key, *others}) == 5
+    assert len({key, *others}) == 6
 
 
-def test_a_run_that_is_done_is_not_made_again(story):
+def test_content_that_comes_back_after_another_was_trained_is_trained_again(story):
     story.see(ready(s1="a"))
     first = story.train(pushed=False)
     story.see(ready(s1="b"))
+    second = story.train()
+    story.see(ready(s1="a"))
+    third = story.train()
+    assert (third.new, third.spans, third.done) == (((1, 3),), ((1, 3, "a"),), None)
+    assert third.again == ((1, 3),)
+    assert (first.again, second.again) == ((), ())
+    story.see(ready(s1="b"))
+    fourth = story.train()
+    assert len({each.key for each in (first, second, third, fourth)}) == 4
+    assert story.plan() is None
+    assert set(story.states().values()) == {"pushed", "refused"}
+
+
+def test_content_that_comes_back_before_another_was_trained_is_not(story):
+    story.see(ready(s1="a"))
     story.train()
+    story.see(ready(s1="b"))
+    story.fail(permanent=True)
+    story.see(ready(s1="a"))
+    assert story.states() == {(1, 1): "pushed"}
+    assert story.plan() is None
+
+
+def test_a_key_that_is_done_is_no_run_whatever_the_ledger_went_through(story):
+    """As after a ledger that was put together by hand."""
     story.see(ready(s1="a"))
     plan = story.plan()
-    assert (plan.key, plan.new, plan.done) == (first.key, ((1, 3),), "refused")
+    story.see(ready(s1="a", s2="b"))
+    first, second = story.state.spans
+    second = dataclasses.replace(second, state="refused", run_key=plan.key)
+    story.state = dataclasses.replace(story.state, spans=(first, second))
+    plan = story.plan()
+    assert plan.done == "refused"
     story.state = outcomes.adopt(story.state, plan, now=story.now)
-    assert story.newest(1).state == "refused"
-    assert story.newest(1).run_key == first.key
-    assert len(story.state.runs) == 2
+    assert (story.newest(1).state, story.newest(1).run_key) == ("refused", plan.key)
+    assert story.state.runs == ()
     assert story.plan() is None
 
 

@@ -1,19 +1,24 @@
 """A watch whose code is upgraded or whose configuration changes goes on with what there is then."""
 
+import collections
+import contextlib
 import os
 import pathlib
 import signal
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 import test_retrain_command as pretend
-from test_retrain_command import CONFIG, states
+from test_retrain_command import CONFIG, configured, states
 
 from pipeline.config import load_config
 from pipeline.retrain import order, renewal, supervise, watching
 from pipeline.retrain.command import Options, retrain
+from pipeline.retrain.metrics import served
 
 REPOSITORY = pathlib.Path(renewal.__file__).parents[2]
 folder, runs, span = pretend.folder, pretend.runs, pretend.span
@@ -112,6 +117,69 @@ def test_a_configuration_that_is_wrong_is_waited_for(
     assert "Traceback" not in said
 
 
+def test_what_is_mended_elsewhere_is_noticed_without_a_change_of_the_file(
+    runs, folder, span, watch, monkeypatch, capsys
+) -> None:
+    span(1, 2)
+    wrong = configured("metrics_file: later/metrics.prom")
+    after_a_run(monkeypatch, runs, lambda: (folder / "config.yaml").write_text(wrong))
+    rests = iter(["still", "still", "mended"])
+
+    def at_rest() -> bool:
+        assert len(runs.orders) == 1  # nothing is begun meanwhile
+        if next(rests) == "mended":
+            (folder / "later").mkdir()
+        return True
+
+    assert watch(at_rest) == [sys.executable, *sys.orig_argv[1:]]
+    said = capsys.readouterr().out
+    assert said.count("cannot be used") == 1  # though it was asked for each time
+    assert "retrain.metrics_file: got " in said
+
+
+def test_it_is_asked_once_a_look(runs, folder, span, watch, monkeypatch) -> None:
+    """A question is a process: not for each of the places where an answer is needed."""
+    asked = []
+    monkeypatch.setattr(renewal, "problem_of", lambda file, port: asked.append(port) or "wrong")
+    port = free_port()
+    (folder / "config.yaml").write_text(configured(f"metrics_port: {port}"))
+    span(1)
+    after_a_run(monkeypatch, runs, lambda: (folder / "config.yaml").write_text(OTHER))
+    rests = iter([True, True, False])
+    assert watch(lambda: next(rests)) == []
+    assert asked == [port] * 3
+
+
+@pytest.fixture
+def reason(folder) -> Callable[[str], str]:
+    """Why a watch could not begin with more keys of `retrain`."""
+
+    def of(more: str, port: int = 0) -> str:
+        (folder / "config.yaml").write_text(configured(more))
+        return renewal.problem_of("config.yaml", port=port)
+
+    return of
+
+
+def test_who_asks_meets_what_a_start_would_meet(folder, reason) -> None:
+    assert reason("late: ignore") == ""
+    assert not (folder / "runs").exists()  # nothing is made, no lock is taken
+    assert reason("notify: [no-such-command]").startswith("tokenline: retrain.notify: got ")
+    (folder / "runs").touch()
+    assert "runs: got a file, expected a folder" in reason("late: ignore")
+    (folder / "runs").unlink()
+    ledger = folder / "runs/pretend/retrain/ledger.sqlite"
+    ledger.parent.mkdir(parents=True)
+    ledger.write_text("no database, long enough to be looked at as one")
+    assert "is damaged" in reason("late: ignore")
+
+
+def test_who_asks_may_have_the_port_that_it_will_leave(reason) -> None:
+    with served(str, 0) as port:
+        assert "retrain.metrics_port: got " in reason(f"metrics_port: {port}")
+        assert reason(f"metrics_port: {port}", port) == ""
+
+
 def test_what_is_as_it_was_before_is_no_reason_to_begin_again(
     runs, folder, span, watch, monkeypatch
 ) -> None:
@@ -182,7 +250,19 @@ def until(process: subprocess.Popen[str], text: str) -> None:
 
 
 def open_handles(pid: int) -> list[str]:
-    """What kinds of files the process has open."""
+    """What kinds of files the process has open, but for those that it opens for a moment."""
+    looks = []
+    for _ in range(5):
+        looks.append(collections.Counter(_handles(pid)))
+        time.sleep(0.05)
+    always = looks[0]
+    for look in looks[1:]:
+        always &= look
+    return sorted(always.elements())
+
+
+def _handles(pid: int) -> Iterator[str]:
     folder = f"/proc/{pid}/fd"
-    places = [os.readlink(f"{folder}/{name}") for name in os.listdir(folder)]
-    return sorted(place.split("[")[0] for place in places)
+    for name in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            yield os.readlink(f"{folder}/{name}").split("[")[0]

@@ -1,12 +1,13 @@
 """`tokenline retrain` with runs that only pretend: what is ordered, in which order, and what is kept."""
 
+import contextlib
 import json
 import os
 import pathlib
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -91,8 +92,33 @@ def span(folder) -> Callable[..., None]:
     return make
 
 
+@contextlib.contextmanager
+def holding(lock: pathlib.Path) -> Iterator[int]:
+    """Another process that holds a lock, and is killed in the end; gives its id."""
+    text = "import sys; from pipeline import lock\n"
+    text += "with lock.held(sys.argv[1], 'x'): print(1, flush=True); input()"
+    other = subprocess.Popen(
+        [sys.executable, "-c", text, str(lock)],
+        cwd=pathlib.Path(command.__file__).parents[2],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert other.stdout
+    assert other.stdout.readline()
+    try:
+        yield other.pid
+    finally:
+        other.kill()
+        other.communicate()
+
+
 def once(**more) -> int:
     return retrain(Options("config.yaml", **more))
+
+
+def configured(more: str) -> str:
+    """The configuration with more keys of `retrain`."""
+    return CONFIG.rstrip().removesuffix("}") + f", {more}}}\n"
 
 
 def states() -> dict[int, str]:
@@ -203,23 +229,9 @@ def test_files_that_come_late_make_a_new_version(runs, span) -> None:
 
 def test_another_retrain_is_left_alone_and_named(runs, folder, span) -> None:
     span(1)
-    lock = folder / "runs/pretend/retrain/lock"
-    text = "import sys; from pipeline import lock\n"
-    text += "with lock.held(sys.argv[1], 'x'): print(1, flush=True); input()"
-    other = subprocess.Popen(
-        [sys.executable, "-c", text, str(lock)],
-        cwd=pathlib.Path(command.__file__).parents[2],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert other.stdout
-    assert other.stdout.readline()
-    try:
-        with pytest.raises(InputError, match=f"process {other.pid}, for "):
-            once()
-    finally:
-        other.send_signal(signal.SIGKILL)  # a dead holder's lock is free
-        other.wait()
+    with holding(folder / "runs/pretend/retrain/lock") as other, pytest.raises(InputError) as left:
+        once()
+    assert f"(process {other}, for " in str(left.value)
     assert once() == 0
 
 
@@ -227,8 +239,7 @@ def test_listeners_hear_of_it(runs, folder, span, capsys) -> None:
     heard = folder / "heard.jsonl"
     script = f"import sys; open({str(heard)!r}, 'a').write(sys.stdin.read())"
     notify = json.dumps([sys.executable, "-c", script])
-    more = f", notify: {notify}, metrics_file: metrics.prom}}"
-    (folder / "config.yaml").write_text(CONFIG.rstrip().removesuffix("}") + more + "\n")
+    (folder / "config.yaml").write_text(configured(f"notify: {notify}, metrics_file: metrics.prom"))
     span(1, 2)
     runs.ends = {2: ["refused"]}
     assert once(as_json=True) == 3
@@ -248,12 +259,17 @@ def test_listeners_hear_of_it(runs, folder, span, capsys) -> None:
 
 
 def test_a_notification_that_fails_ends_nothing(runs, folder, span, capsys) -> None:
-    (folder / "config.yaml").write_text(
-        CONFIG.rstrip().removesuffix("}") + ", notify: [no-such-command]}\n"
-    )
-    span(1)
+    """A command that fails, and in the end is not there any more."""
+    command = folder / "tell.sh"
+    command.write_text('#!/bin/sh\nrm -- "$0"; echo no mail >&2; exit 3\n')
+    command.chmod(0o755)
+    (folder / "config.yaml").write_text(configured(f"notify: [{command}]"))
+    span(1, 2)
     assert once() == 0
-    assert "no-such-command: No such file" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"retrain.notify: {command}: exit code 3: no mail" in said
+    assert f"retrain.notify: {command}: No such file or directory" in said
+    assert states() == {1: "pushed", 2: "pushed"}
 
 
 def test_a_path_without_spans_is_refused(folder) -> None:

@@ -103,6 +103,21 @@ def test_the_same_run_is_repeated_for_its_record_alone(runs, span) -> None:
     assert len(runs.orders) == 2
 
 
+def test_so_is_one_whose_content_had_come_back(runs, span) -> None:
+    """Its key has the number of the version in it, which its order has to know."""
+    for text in ("a", "b"):
+        span(1, text=text)
+        assert once() == 0
+    span(1, text="a")
+    runs.ends = {1: ["pushed, both killed"]}
+    with pytest.raises(SystemExit):
+        once()
+    assert once() == 0
+    first, _, third, repeated = (each.key for each in runs.orders)
+    assert first != third == repeated
+    assert (last_run().state, last_run().pushed_version) == ("pushed", 3)
+
+
 def test_a_record_that_cannot_be_made_changes_nothing(runs, span) -> None:
     span(1)
     runs.ends = {1: ["pushed, both killed", "pushed, disk full"]}
