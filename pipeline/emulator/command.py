@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from components.errors import InputError
 from pipeline import lock, paths
-from pipeline.emulator import emulation, image, parameters, places, specification, telling
+from pipeline.emulator import emulation, image, places, specification, telling
 from pipeline.emulator.emulation import Job
 from pipeline.emulator.forks import Forks
 from pipeline.emulator.isolation import Isolation, Subprocesses, clean_environment
 from pipeline.emulator.specification import Pipeline
+from pipeline.submit import parameters
 from pipeline.terminal import Terminal
 
 ROOT = os.path.join("runs", "emulated")
@@ -56,10 +57,9 @@ def run(options: Options) -> int:
       InputError: the file, an option, or what a component read is at fault.
     """
     pipeline = specification.read(options.file)
-    declared = pipeline.root.parameters
-    values = parameters.values(
-        declared, pipeline.given, parameters.typed(options.parameters, declared)
-    )
+    declared = parameters.declared_by(pipeline.root.parameters)
+    given = dict(pipeline.given) | parameters.from_texts(options.parameters, declared)
+    values = parameters.complete(given, declared, options.file)
     if options.service == KUBEFLOW:
         _refuse_resolvers(pipeline, options.file)
     laid = places.at(options.root)

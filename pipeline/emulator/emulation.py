@@ -89,7 +89,7 @@ def emulate(
 
     Args:
       pipeline: what to run.
-      parameters: a value for each runtime parameter, see `parameters.values`.
+      parameters: a value for each runtime parameter, see `submit.parameters.complete`.
       places: where the object store lies.
       isolation: how steps run; it is closed at the end.
       events: who is told.

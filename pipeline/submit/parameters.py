@@ -46,7 +46,11 @@ class Definition:
 
 def definitions(spec: Mapping[str, Any]) -> dict[str, Definition]:
     """What a pipelineSpec of schema 2.1 declares at its root."""
-    declared = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    return declared_by(spec["root"].get("inputDefinitions", {}).get("parameters", {}))
+
+
+def declared_by(parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, Definition]:
+    """What the `parameters` of inputDefinitions declare."""
     return {
         name: Definition(
             name,
@@ -54,7 +58,7 @@ def definitions(spec: Mapping[str, Any]) -> dict[str, Definition]:
             facts.get("defaultValue"),
             facts.get("isOptional", False),
         )
-        for name, facts in declared.items()
+        for name, facts in parameters.items()
     }
 
 
@@ -102,6 +106,19 @@ def check(values: Mapping[str, Any], declared: Mapping[str, Definition], where: 
         elif not _fits(value, declared[name].type):
             problems.append(f"{where}: parameter {name}: {_mismatch(value, declared[name])}")
     _raise(problems)
+
+
+def complete(
+    values: Mapping[str, Any], declared: Mapping[str, Definition], where: str
+) -> dict[str, Value]:
+    """The values of a run, checked, with the defaults of those that are not given.
+
+    Raises:
+      InputError: as `check`.
+    """
+    check(values, declared, where)
+    defaults = {each.name: each.default for each in declared.values() if each.default is not None}
+    return {**defaults, **values}
 
 
 def _from_text(text: str, kind: str) -> Value | None:

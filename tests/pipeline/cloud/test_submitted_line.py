@@ -6,17 +6,11 @@ import fake_vertex
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.submit import following
+from pipeline.emulator import command as emulate_command
+from pipeline.emulator import emulation, places, specification, telling
+from pipeline.submit import following, parameters
 from pipeline.terminal import Terminal
 
-# Whose parts these are, tests them elsewhere; without them there is nothing to submit here.
-pytest.importorskip("pipeline.kubeflow_runner")
-emulation = pytest.importorskip("pipeline.emulator.emulation")
-emulate_command = pytest.importorskip("pipeline.emulator.command")
-parameters = pytest.importorskip("pipeline.emulator.parameters")
-places = pytest.importorskip("pipeline.emulator.places")
-specification = pytest.importorskip("pipeline.emulator.specification")
-telling = pytest.importorskip("pipeline.emulator.telling")
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 
 LINE = """
@@ -47,12 +41,13 @@ def emulated(body, number):
     pipeline = specification.from_document(
         {name: body[name] for name in ("pipelineSpec", "runtimeConfig")}, number
     )
+    declared = parameters.declared_by(pipeline.root.parameters)
     laid = places.at("emulated")
     places.lay(laid, ["gs://bucket/data/span-{SPAN}=data/span-{SPAN}"])
     with open("emulated.log", "w") as log:
         job = emulation.emulate(
             pipeline,
-            parameters.values(pipeline.root.parameters, pipeline.given, {}),
+            parameters.complete(pipeline.given, declared, number),
             places=laid,
             isolation=emulate_command.isolation("fork", pipeline, laid),
             events=telling.to_terminal(Terminal(log)),

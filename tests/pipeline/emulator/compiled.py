@@ -6,10 +6,11 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.emulator import emulation, parameters, places, specification
+from pipeline.emulator import emulation, places, specification
 from pipeline.emulator.emulation import Events, Job
 from pipeline.emulator.isolation import Subprocesses, clean_environment
 from pipeline.emulator.task_inputs import RUNNING, TaskRun
+from pipeline.submit import parameters
 
 # What each step starts with: `said` is its ExecutorInput, `tell(...)` writes its ExecutorOutput.
 HEAD = """
@@ -148,7 +149,8 @@ class Service:
 
     def run(self, compiled: Compiled, given: dict[str, Any] | None = None, **options: Any) -> Job:
         pipeline = specification.from_document(compiled.document, "small.json")
-        values = parameters.values(pipeline.root.parameters, pipeline.given, given or {})
+        declared = parameters.declared_by(pipeline.root.parameters)
+        values = parameters.complete({**pipeline.given, **(given or {})}, declared, "the line")
         steps = Subprocesses(clean_environment(sys.executable, str(self.places.root)))
         events = Events(self._task, self._progress, self._left)
         return emulation.emulate(

@@ -67,7 +67,7 @@ def test_bad_input_of_a_step_is_exit_2_and_its_line(folder, capsys) -> None:
     [
         (["absent.json"], "absent.json: No such file or directory"),
         (["p.json", "--parameter", "n=x"], "parameter n: got 'x', expected an integer"),
-        (["p.json", "--parameter", "m=1"], "parameter m: there is none"),
+        (["p.json", "--parameter", "m=1"], "--parameter m: the pipeline has no such parameter"),
         (["p.json", "--data", "gs://b/x=absent"], "--data: absent: no such file or folder"),
         (["p.json", "--root", "p.json"], "p.json"),
     ],

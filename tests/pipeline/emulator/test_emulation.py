@@ -117,7 +117,7 @@ def test_runtime_parameters_reach_the_steps_with_their_defaults(service) -> None
     # A step is given the local folder that stands for the bucket.
     expected = [7, f"{service.places.root}/b/x", "of small-9"]
     assert json.loads(service.text(job, "Writes", "out")) == expected
-    with pytest.raises(InputError, match="parameter path: got none"):
+    with pytest.raises(InputError, match="parameter path: missing"):
         service.run(compiled)
 
 
