@@ -111,6 +111,11 @@ class Project:
     def pipeline(self) -> pathlib.Path:
         return self.folder / "runs" / "killed"
 
+    @property
+    def left_something(self) -> bool:
+        """Whether the next retrain takes a run for killed."""
+        return (self.pipeline / "unfinished").exists()
+
     def versions(self) -> list[str]:
         """All that lies beside the notes on which run pushed which."""
         names = {path.name for path in (self.pipeline / "serving").iterdir()}
@@ -154,6 +159,7 @@ def check_as_undisturbed(project: Project, undisturbed) -> None:
     for name, values in weights.items():
         np.testing.assert_array_equal(values, undisturbed[1][name], err_msg=name)
     assert running(project) == []
+    assert not project.left_something
 
 
 def running(project: Project) -> list[str]:

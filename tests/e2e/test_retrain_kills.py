@@ -46,6 +46,8 @@ def test_killed_at_a_named_point(project, undisturbed, point: str, tmp_path) -> 
     settings = {"KILL_AT": place, "KILLED": str(tmp_path / "killed")}
     killed = project.retrain(**settings, **({"KILL_PARENT": "1"} if with_parent else {}))
     assert (tmp_path / "killed").exists(), killed.stdout + killed.stderr
+    if point in QUICK:
+        assert project.left_something
     again = project.retrain()
     assert again.returncode == 0, again.stdout + again.stderr
     check_as_undisturbed(project, undisturbed)
