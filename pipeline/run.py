@@ -202,10 +202,10 @@ def _record(
 ) -> dict[str, Any]:
     """Everything worth knowing about a finished run; also written to run.json."""
     age = process.age()  # before what this itself takes
-    from pipeline import curves, report_command, run_details, store
+    from pipeline import curves, lineage, report_command, run_details
 
     kept = store_of(config)
-    outputs = store.run_outputs(kept, tfx_run)
+    outputs = lineage.run_outputs(kept, tfx_run)
     evaluation = outputs["SequenceEvaluator"]["evaluation"]
     pushed = outputs["Pusher"]["pushed_model"]
     checked = outputs.get("ServingCheck", {}).get("blessing")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from components import folders
-from pipeline import retention, store
+from pipeline import lineage, retention
 from pipeline.store_connection import Store
 
 _HASHED = 64 * 2**20  # bytes of an artifact up to which its content is hashed
@@ -54,7 +54,9 @@ def _first(folders: list[str], name: str) -> Any:
 
 def _lineage(kept: Store, tfx_run: str, pipeline_folder: str) -> list[dict[str, Any]]:
     """The nodes that made something, with what they read; what is of another run says of which."""
-    ran = [each for each in store.lineage(kept, tfx_run) if each.outputs]  # others look things up
+    ran = [
+        each for each in lineage.executions(kept, tfx_run) if each.outputs
+    ]  # others look things up
     here = {made.id for each in ran for made in each.outputs}
     others = {made.run for each in ran for made in (*each.inputs, *each.outputs)} - {tfx_run}
     names = _our_names(others, pipeline_folder)
@@ -76,7 +78,7 @@ def _lineage(kept: Store, tfx_run: str, pipeline_folder: str) -> list[dict[str, 
     ]
 
 
-def _run(made: store.Made, here: set[int], names: Mapping[str, str]) -> str:
+def _run(made: lineage.Made, here: set[int], names: Mapping[str, str]) -> str:
     return "" if made.id in here else names.get(made.run, "")
 
 
@@ -105,7 +107,7 @@ def _tfx_run(path: str) -> str:
         return str(json.loads(start + file.read()).get("tfx_run", ""))
 
 
-def _output(made: store.Made, pipeline_folder: str) -> dict[str, Any]:
+def _output(made: lineage.Made, pipeline_folder: str) -> dict[str, Any]:
     known = dataclasses.asdict(made)
     del known["run"]
     known["type"] = made.type.removeprefix("components.")

@@ -10,7 +10,7 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as proto
 from store_book import CACHED, RUNNING, Book
 
-from pipeline import base_model, paths, retention, store, vocabulary_state
+from pipeline import base_model, lineage, paths, retention, store, vocabulary_state
 from pipeline.__main__ import main
 from pipeline.config import Config, load_config
 
@@ -100,7 +100,7 @@ class Line:
 
     def check_whole(self, number: int) -> None:
         """The run's lineage is complete, down to the folders."""
-        ran = store.lineage(self.book.store, f"tfx-{number}")
+        ran = lineage.executions(self.book.store, f"tfx-{number}")
         assert {each.node for each in ran} >= set(NODES)
         for each in ran:
             for made in each.outputs:

@@ -13,7 +13,7 @@ from ml_metadata.proto import metadata_store_pb2
 from postgres_server import PASSWORD, Server
 
 from components.errors import InputError
-from pipeline import stale, store, store_owner
+from pipeline import lineage, stale, store, store_owner
 from pipeline.store_connection import Store
 
 HERE = pathlib.Path(__file__).parent
@@ -52,10 +52,10 @@ def test_two_pipelines_at_once_in_one_database(server: Server, tmp_path: pathlib
         run, state = out.split()
         assert state == "done"
         kept = server.store(name)
-        (ran,) = store.lineage(kept, run)
+        (ran,) = lineage.executions(kept, run)
         folder = str(tmp_path / "runs" / name)
         assert {made.uri.startswith(f"{folder}/artifacts/") for made in ran.outputs} == {True}
-        assert set(store.run_outputs(kept, run)["ExampleGen"]) == {"examples", "ingest_report"}
+        assert set(lineage.run_outputs(kept, run)["ExampleGen"]) == {"examples", "ingest_report"}
         assert store.models(kept) == store.vocabularies(kept) == []
         assert stale.clean(kept, folder, folder) == []
         with pytest.raises(
