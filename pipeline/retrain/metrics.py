@@ -134,8 +134,12 @@ def _bound(handler: type[http.server.BaseHTTPRequestHandler], port: int, attempt
                 raise InputError(
                     f"retrain.metrics_port: got {port}, expected a free port: {error.strerror}"
                 ) from None
-        time.sleep(_POLL_SECONDS)
+        _pause()
     raise AssertionError("unreachable")
+
+
+def _pause() -> None:
+    time.sleep(_POLL_SECONDS)
 
 
 def _handler(text: Callable[[], str]) -> type[http.server.BaseHTTPRequestHandler]:

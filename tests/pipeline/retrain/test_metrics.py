@@ -2,13 +2,13 @@
 
 import pathlib
 import socket
-import threading
 import urllib.error
 import urllib.request
 
 import pytest
 
 from components.errors import InputError
+from pipeline.retrain import metrics
 from pipeline.retrain.metrics import Metrics, served
 from pipeline.retrain.states import Run
 
@@ -50,14 +50,15 @@ def test_the_port_is_on_loopback_and_has_one_page() -> None:
     assert listening(port) == set()
 
 
-def test_a_port_that_becomes_free_within_moments_is_taken() -> None:
+def test_a_port_that_becomes_free_within_moments_is_taken(monkeypatch) -> None:
     """As that of a retrain that was killed, whose lock is free a little earlier."""
     with served(str, 0) as port, pytest.raises(InputError), served(str, port, attempts=1):
         pass
     other = socket.socket()
     other.bind(("127.0.0.1", port))
     other.listen()
-    threading.Timer(0.3, other.close).start()
+    pauses = iter([lambda: None, other.close])
+    monkeypatch.setattr(metrics, "_pause", lambda: next(pauses)())
     with served(str, port) as taken:
         assert taken == port
 
