@@ -13,11 +13,14 @@ import time
 from collections.abc import Iterator
 from typing import NoReturn
 
-from components.errors import InputError
+from components.code_hash import code_hash
+from components.errors import InputError, Passing
 from components.example_gen import files
 from pipeline import lock, paths
 from pipeline.config import Config, load_config
 from pipeline.retrain import (
+    cloud_places,
+    lease,
     listeners,
     metrics,
     outcomes,
@@ -26,8 +29,9 @@ from pipeline.retrain import (
     watching,
 )
 from pipeline.retrain.ledger import Ledger, open_ledger, update
-from pipeline.retrain.renewal import Renewal, Renewed
+from pipeline.retrain.renewal import CODE, Renewal, Renewed
 from pipeline.retrain.retrainer import DONE, Retrainer
+from pipeline.retrain.runs import GoesOn, runs_of
 from pipeline.retrain.states import span_text
 from pipeline.retrain.telling import Listener, Teller, to_terminal
 
@@ -43,6 +47,7 @@ class Options:
     retry: int | str | None = None  # "all": all that are parked
     status: bool = False
     as_json: bool = False
+    waits: bool = True
 
 
 def retrain(options: Options) -> int:
@@ -60,7 +65,8 @@ def retrain(options: Options) -> int:
         raise InputError(
             f"data.path: got {config.data.path}, expected {files.SPAN} in it to retrain"
         )
-    ledger = open_ledger(paths.pipeline_folder(config))
+    config = cloud_places.in_cloud(config)
+    ledger = open_ledger(cloud_places.home(config))
     if options.retry is not None:
         return _retry(ledger, options.retry)
     if options.status:
@@ -70,24 +76,44 @@ def retrain(options: Options) -> int:
         try:
             with _alone(config, told, stop, waits=options.watch):
                 teller = Teller([*told.listeners, *_metrics(config, options, ledger)])
-                retrainer = Retrainer(
+                code = code_hash(*CODE)
+                runs = runs_of(
                     config,
                     options.config_file,
-                    ledger,
                     teller,
                     stop,
+                    code=code,
                     shows_runs=not options.as_json,
-                    renewal=renewal,
+                    waits=options.waits,
+                )
+                retrainer = Retrainer(
+                    config, ledger, runs, teller, stop, code=code, renewal=renewal
                 )
                 return retrainer.watch() if options.watch else retrainer.once()
+        except GoesOn as run:
+            told.tell("run_goes_on", job=run.job)
+            return _stopped(stop, options) if stop.is_set() else DONE
         except supervise.Stopped:
             told.tell("stopped")
-            if stop.signal == signal.SIGTERM:
-                return DONE if options.watch else _TERMINATED
-            return _INTERRUPTED
+            return _stopped(stop, options)
         except Renewed:
             told.tell("renewed")
     return _begin_again()  # now that the locks are free
+
+
+def _stopped(stop: watching.Stop, options: Options) -> int:
+    """The exit code of one that was asked to end.
+
+    Raises:
+      InputError: it was not by a signal: somebody else is at work by now.
+    """
+    if not stop.signal:
+        raise Passing(
+            "another `tokenline retrain` of this pipeline has taken over; this one has ended"
+        )
+    if stop.signal == signal.SIGTERM:
+        return DONE if options.watch else _TERMINATED
+    return _INTERRUPTED
 
 
 def _begin_again() -> NoReturn:
@@ -160,11 +186,16 @@ def _alone(config: Config, teller: Teller, stop: watching.Stop, *, waits: bool) 
       lock.Held: another one is at work, and this one is not to wait.
       supervise.Stopped: while waiting.
     """
-    path = os.path.join(paths.pipeline_folder(config), "retrain", "lock")
+    home, what = cloud_places.home(config), "another `tokenline retrain` of this pipeline"
     with contextlib.ExitStack() as held:
         while True:
             try:
-                held.enter_context(lock.held(path, "another `tokenline retrain` of this pipeline"))
+                if "://" in home:
+                    held.enter_context(
+                        lease.held(f"{home}/retrain/lease.json", what, lost=stop.set)
+                    )
+                else:
+                    held.enter_context(lock.held(os.path.join(home, "retrain", "lock"), what))
                 break
             except lock.Held as error:
                 if not waits:

@@ -33,13 +33,14 @@ class LocalRuns:
         self._stop = stop
         self._shows_runs = shows_runs
 
-    def begin(self, plan: Plan) -> Outcome:
+    def begin(self, plan: Plan, attempt: int) -> Outcome:
         """The run, to its end. What it has done counts for more than what it told.
 
         Raises:
           supervise.Stopped: somebody asked for it meanwhile.
           OSError: it cannot be ordered.
         """
+        del attempt
         folder = run_folders.folder(self._config, plan.key)
         ordered = order.Order(
             key=plan.key,

@@ -5,15 +5,14 @@ import os
 import time
 from collections.abc import Callable
 
-from components.code_hash import code_hash
 from components.errors import InputError
 from pipeline import inputs, paths
 from pipeline.config import Config
 from pipeline.retrain import arrivals, observing, order, outcomes, planning, supervise, watching
 from pipeline.retrain.endings import Endings
 from pipeline.retrain.ledger import Ledger, update
-from pipeline.retrain.local_runs import LocalRuns
-from pipeline.retrain.renewal import CODE, Renewal
+from pipeline.retrain.renewal import Renewal
+from pipeline.retrain.runs import Runs
 from pipeline.retrain.states import Plan, Run, State
 from pipeline.retrain.telling import Teller, count, numbers, tell_changes
 
@@ -26,22 +25,22 @@ class Retrainer:
     def __init__(
         self,
         config: Config,
-        config_file: str,
         ledger: Ledger,
+        runs: Runs,
         teller: Teller,
         stop: watching.Stop,
         *,
-        shows_runs: bool,
+        code: str,
         renewal: Renewal | None = None,
     ) -> None:
         """Take what a run needs.
 
         Args:
-          config, config_file: the user's.
-          ledger: of the pipeline.
+          config: the user's.
+          ledger, runs: of the pipeline.
           teller: of what happens.
           stop: what ends it.
-          shows_runs: whether the lines of a run go to the terminal.
+          code: hash of the code, of which the runs' keys are made.
           renewal: for `watch`: what notices that this process is outdated.
         """
         self._config = config
@@ -49,11 +48,9 @@ class Retrainer:
         self._teller = teller
         self._stop = stop
         self._scanner = arrivals.Scanner(config)
-        self._code = code_hash(*CODE)
+        self._code = code
         self._config_digest = order.config_digest(config)
-        self._runs = LocalRuns(
-            config, config_file, teller, stop, code=self._code, shows_runs=shows_runs
-        )
+        self._runs = runs
         self._ends = Endings(config, ledger, teller)
         self._seen = 0  # looks that found something new
         self._renewal = renewal
@@ -208,7 +205,7 @@ class Retrainer:
         self._teller.tell("run_started", **facts, attempt=attempt)
         started = time.monotonic()
         try:
-            outcome = self._runs.begin(plan)
+            outcome = self._runs.begin(plan, run.attempts)
         except supervise.Stopped:
             if done := self._runs.settled(plan.key):  # all but for this process
                 self._ends.finish(plan.key, done, seconds=time.monotonic() - started)
