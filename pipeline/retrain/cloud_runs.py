@@ -177,6 +177,7 @@ class CloudRuns:
         from pipeline.submission import VertexSubmitter
 
         values: dict[str, str | int] = {
+            parameters.DATA_PATH: self._config.data.path,
             parameters.SPANS: json.dumps([span for span, _ in ordered.spans]),
             parameters.NEW_SPANS: json.dumps(list(ordered.new)),
             parameters.FINGERPRINT: fingerprint(self._config, dict(ordered.spans)),

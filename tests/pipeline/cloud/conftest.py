@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+import fake_storage
 import fake_vertex
 
 from pipeline.config import load_config
@@ -81,6 +82,15 @@ def vertex(certificate, monkeypatch):
 
 
 @pytest.fixture
+def store(monkeypatch):
+    """Google Cloud Storage on loopback, to which Google's client is led."""
+    found = fake_storage.FakeStorage()
+    with fake_storage.serving(found) as address:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", address)
+        yield found
+
+
+@pytest.fixture
 def config_file(tmp_path, monkeypatch):
     """Of a project with a cloud; the test works in its folder."""
     monkeypatch.chdir(tmp_path)
@@ -120,6 +130,8 @@ def compiled():
     declared = {
         "data_path": {"parameterType": "STRING"},
         "spans": {"parameterType": "STRING", "defaultValue": "latest:1"},
+        "new_spans": {"parameterType": "STRING", "defaultValue": "[]"},
+        "fingerprint": {"parameterType": "STRING", "defaultValue": ""},
         "train_steps": {"parameterType": "NUMBER_INTEGER", "defaultValue": 0.0},
         "rate": {"parameterType": "NUMBER_DOUBLE", "defaultValue": 0.5},
         "run_key": {"parameterType": "STRING", "defaultValue": ""},
