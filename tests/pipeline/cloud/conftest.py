@@ -70,6 +70,7 @@ def vertex(certificate, monkeypatch):
 
     service = fake_vertex.FakeVertex()
     with fake_vertex.serving(lambda call: service.answer(call), certificate) as port:
+        service.port = port
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", certificate[0])
         before = dict(vars(aiplatform.initializer.global_config))
         aiplatform.init(

@@ -144,6 +144,18 @@ def test_without_waiting_a_job_is_left_and_taken_up_by_the_next(jobs, vertex, sp
     assert len(jobs.versions) == 2
 
 
+def test_a_job_that_was_left_and_failed_is_known_by_its_state(jobs, vertex, span):
+    span(1)
+    jobs.ends = ["failed", "failed"]
+    for _ in range(3):
+        once(waits=False)
+        for thread in vertex._threads:
+            thread.join()
+    assert states() == {1: "parked"}
+    key = state().runs[0].key[:16]
+    assert submitted(vertex) == [f"numbers-{key}-1", f"numbers-{key}-2"]
+
+
 def test_a_refusal_is_told_with_its_reason(jobs, span):
     span(1)
     jobs.ends = ["refused"]
