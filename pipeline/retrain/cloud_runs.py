@@ -119,7 +119,10 @@ class CloudRuns:
         if self._look(self._job(run.key, ordered.number)) is None:
             if not ordered.is_of(self._code, self._config_digest):
                 return None
-            self._submit(ordered)
+            try:
+                self._submit(ordered)
+            except InputChanged:  # what was ordered cannot be had any more
+                return None
         return self._follow(run.key, self._job(run.key, ordered.number))
 
     def with_record(self, key: str, outcome: Outcome) -> Outcome:

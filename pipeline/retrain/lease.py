@@ -127,11 +127,15 @@ def held(
     done = threading.Event()
 
     def keep() -> None:
-        while not done.wait(seconds / _RENEWALS):
-            lease.renew()
-            if lease.lost:
-                lost()
-                return
+        while not lease.lost and not done.wait(seconds / _RENEWALS):
+            try:
+                lease.renew()
+            except BaseException:  # it is not renewed, whatever the reason
+                lease.lost = True
+                raise
+            finally:
+                if lease.lost:
+                    lost()
 
     keeper = threading.Thread(target=keep, name="lease", daemon=True)
     keeper.start()

@@ -2,11 +2,16 @@
 
 import json
 import os
+import pathlib
+import shutil
 import signal
+import subprocess
+import sys
+import threading
 
 import pretended_jobs
 import pytest
-from conftest import CONFIG, compiled
+from conftest import CONFIG, REPOSITORY, compiled
 from pretended_jobs import ROOT, SERVED, put_span
 
 from components.errors import InputError, Passing
@@ -354,8 +359,6 @@ def test_a_span_that_changes_before_it_is_submitted_is_not_submitted(
         if not changed:
             changed.append(True)
             span(1, text="other words")
-            import shutil
-
             shutil.rmtree("runs/numbers/retrain/staged")
 
     monkeypatch.setattr(cloud_orders, "write", change)
@@ -364,6 +367,57 @@ def test_a_span_that_changes_before_it_is_submitted_is_not_submitted(
     assert once() == 0
     assert states() == {1: "pushed"}
     assert len(submitted(vertex)) == 1
+
+
+def test_what_was_ordered_and_has_changed_is_not_submitted_for_ever(
+    jobs, vertex, span, store, monkeypatch
+):
+    span(1)
+    with monkeypatch.context() as patched:
+        patched.setattr(cloud_runs.CloudRuns, "_submit", dies)
+        with pytest.raises(Killed):
+            once()
+    span(1, text="other words")
+    shutil.rmtree("runs/numbers/retrain/staged")  # as on another machine
+    assert once() == 0
+    assert states() == {1: "pushed"}
+    assert len(submitted(vertex)) == 1
+    assert state().runs[-1].key == jobs.asked[0]["run_key"]
+
+
+def test_killed_for_real_while_it_waits(jobs, vertex, span, store, tmp_path):
+    """Another process, and no way for it to say goodbye: its lease is there until its time is over."""
+    jobs.open.clear()
+    begun = threading.Event()
+    jobs.before = lambda *_: begun.set()
+    span(1)
+    (tmp_path / "compiled.json").write_text(json.dumps(compiled()))
+    here = pathlib.Path(__file__).parent / "retrain_here.py"
+    more = {"COMPILED": "compiled.json", "FAKE_VERTEX_PORT": str(vertex.port)}
+    waiting = subprocess.Popen(
+        [sys.executable, str(here), "retrain"],
+        env=os.environ | more | {"PYTHONPATH": str(REPOSITORY)},
+    )
+    assert begun.wait(120)
+    waiting.kill()
+    waiting.wait()
+    with pytest.raises(lock.Held, match=f"process {waiting.pid} on "):
+        once()
+    found = json.loads(store.get(f"{ROOT}/retrain/lease.json"))
+    store.put(f"{ROOT}/retrain/lease.json", json.dumps(found | {"expires": 1.0}))  # time goes by
+    jobs.open.set()
+    assert once() == 0
+    assert states() == {1: "pushed"}
+    assert len(submitted(vertex)) == 1
+
+
+def test_the_status_is_the_bucket_s(jobs, vertex, span, capsys):
+    span(1)
+    once()
+    calls = len(vertex.calls)
+    assert once(status=True) == 0
+    assert "pushed" in capsys.readouterr().out
+    assert len(vertex.calls) == calls
 
 
 @pytest.mark.parametrize("code", [403, 504])
