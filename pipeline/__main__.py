@@ -91,6 +91,11 @@ def _parser() -> argparse.ArgumentParser:
     retrain.add_argument(
         "--json", action="store_true", help="JSON: of --status, else a line an event"
     )
+    retrain.add_argument(
+        "--no-wait",
+        action="store_true",
+        help="leave a job in the cloud to itself: the next retrain takes it up",
+    )
     text = "a compiled pipeline to Vertex AI Pipelines or Kubeflow"
     submit = _command(commands, "submit", _submit, text)
     _add_config(submit)
@@ -276,6 +281,8 @@ def _span_or_all(text: str) -> int | str:
 def _retrain(chosen: argparse.Namespace) -> int:
     from pipeline.retrain.command import Options, retrain
 
+    if chosen.no_wait and (chosen.watch or chosen.status or chosen.retry is not None):
+        raise InputError("--no-wait: has no effect with --watch, --status or --retry")
     return retrain(
         Options(
             chosen.config,
@@ -284,6 +291,7 @@ def _retrain(chosen: argparse.Namespace) -> int:
             status=chosen.status,
             check=chosen.check,
             as_json=chosen.json,
+            waits=not chosen.no_wait,
         )
     )
 

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from pipeline.config import Config
 
 _SPAN = "{SPAN}"
+_OF_THIS_MACHINE = ("keep_runs", "keep_spans")
 
 
 def check(config: "Config", problems: Problems) -> None:
@@ -26,3 +27,19 @@ def check(config: "Config", problems: Problems) -> None:
     if high < low:
         text = f"got {high:g}, expected at least retrain.poll_seconds = {low:g}"
         problems.add("retrain.max_poll_seconds", text)
+    if settings.runner == "vertex" and problems.clean("cloud"):
+        _check_cloud(config, problems)
+
+
+def _check_cloud(config: "Config", problems: Problems) -> None:
+    """What jobs of Vertex need, and what means nothing to them."""
+    if config.cloud is None:
+        text = "got vertex, expected local: there is no section cloud (docs/kubeflow.md)"
+        problems.add("retrain.runner", text)
+    elif not config.cloud.project:
+        text = "got vertex, expected local: there is no cloud.project, which Vertex needs"
+        problems.add("retrain.runner", text)
+    for key in _OF_THIS_MACHINE:
+        if f"retrain.{key}" in problems.given:
+            text = "has no effect with retrain.runner vertex; expected no value: what lies on the bucket "
+            problems.add(f"retrain.{key}", text + "is pruned by its own lifecycle rules")

@@ -34,6 +34,10 @@ class RetrainConfig:
         "the newest others",
     )  # fmt: skip
     together: bool = setting(False, "all pending spans are new in one run; else each has its own")
+    runner: Literal["local", "vertex"] = setting(
+        "local",
+        "where runs go on: processes of this machine, or jobs of Vertex AI Pipelines (`cloud`)",
+    )
     late: Literal["retrain", "ignore", "error"] = setting(
         "retrain", "files that come after their span was trained: train again, leave, park the span"
     )

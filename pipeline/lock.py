@@ -29,7 +29,7 @@ class Holder:
     @property
     def told(self) -> str:
         """The process, and for how long it has been holding the lock."""
-        return f"process {self.pid}, for {_duration(max(0.0, time.time() - self.started))}"
+        return f"process {self.pid}, for {duration(max(0.0, time.time() - self.started))}"
 
 
 class Held(Passing):
@@ -110,8 +110,8 @@ def holder(path: str) -> Holder | None:
         return None
 
 
-def _duration(seconds: float) -> str:
-    """One figure: 42 s, 5 min, 3 h, 2 days."""
+def duration(seconds: float) -> str:
+    """One figure, for people: 42 s, 5 min, 3 h, 2 days."""
     for unit, length, most in (("s", 1, 120), ("min", 60, 120), ("h", 3600, 48)):
         if seconds < most * length:
             return f"{int(seconds // length)} {unit}"

@@ -82,6 +82,8 @@ def retrain_lock(config: Config) -> str:
 
 def shown(path: str) -> str:
     """A path as the user would type it: relative where it is below the current folder."""
+    if "://" in path:
+        return path
     relative = os.path.relpath(path)
     return path if relative.startswith("..") else relative
 

@@ -18,8 +18,13 @@ _KEY_DIGITS = 16  # of a run key, in the job's id and label
 _STATE = "PIPELINE_STATE_"
 
 
+def job_of(pipeline: str, key: str, number: int) -> str:
+    """The id of a job: the same for the same run key and number."""
+    return job_id(pipeline, f"{key[:_KEY_DIGITS]}-{number}")
+
+
 class VertexSubmitter:
-    """Submits one compiled pipeline, at most once for each attempt at a run key."""
+    """Submits one compiled pipeline, at most once for each job of a run key."""
 
     def __init__(self, config: Config, spec_file: str) -> None:
         """Read the compiled pipeline; nothing is sent.
@@ -30,12 +35,12 @@ class VertexSubmitter:
         self._service = VertexService(cloud_of(config))
         self._file = job_file.read(spec_file)
 
-    def submit(self, key: str, attempt: int, parameters: Mapping[str, Value]) -> str:
-        """Send a job, unless the one of this attempt was sent before.
+    def submit(self, key: str, number: int, parameters: Mapping[str, Value]) -> str:
+        """Send a job, unless the one of this key and number was sent before.
 
         Args:
           key: the run key; also the parameter `run_key`, where the pipeline has it.
-          attempt: counts from 1.
+          number: of the job among those of this key, from 1 on.
           parameters: values of runtime parameters, of the spec's types.
 
         Returns:
@@ -53,7 +58,7 @@ class VertexSubmitter:
             Submission(
                 self._file,
                 given,
-                job_id=job_id(self._file.name, f"{short}-{attempt}"),
+                job_id=job_of(self._file.name, key, number),
                 labels={RUN_KEY_LABEL: short},
             )
         )

@@ -44,8 +44,8 @@ class VersionPusher(base_component.BaseComponent):
           code_hash: hash of this component's code: an edit is a cache miss.
           infra_blessing: ServingCheck's verdict; without it, the Evaluator's alone decides.
           evaluation: the Evaluator's, for the metrics in `outcome.json`.
-          run_key: what retrain knows the run by, noted with what becomes of it (see `run_keys`); ""
-            in the cloud for the job's id; may be a runtime parameter.
+          run_key: what retrain knows the run by, noted with what becomes of it (see `run_keys`); "" for
+            a run that it did not order; may be a runtime parameter.
           outcome_to: folder of `<run_key>/outcome.json`; "": none is written, see `outcome`.
         """
         super().__init__(

@@ -9,7 +9,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from components.pusher import origins, rollback, run_keys, spec, versions
+from components.pusher import origins, outcome, rollback, run_keys, spec, versions
 
 
 class Executor(base_executor.BaseExecutor):
@@ -31,6 +31,7 @@ class Executor(base_executor.BaseExecutor):
             pushed.set_string_custom_property("reason", reason)
             if run_key:
                 run_keys.refuse(pushed.uri, run_key, reason)
+            _tell(exec_properties, input_dict, reason=reason)
             return
         keep = exec_properties[spec.KEEP_VERSIONS]
         version = versions.push(model, destination, keep=keep, run_key=run_key)
@@ -40,6 +41,22 @@ class Executor(base_executor.BaseExecutor):
         pushed.set_int_custom_property("pushed", 1)
         pushed.set_string_custom_property("pushed_destination", version)
         pushed.set_string_custom_property("pushed_version", os.path.basename(version))
+        _tell(exec_properties, input_dict, version=os.path.basename(version))
+
+
+def _tell(
+    exec_properties: dict[str, Any], input_dict: dict[str, list[types.Artifact]], **ended: str
+) -> None:
+    """Tell whoever ordered this run, where somebody did and wants to know."""
+    run_key, folder = (
+        exec_properties.get(spec.RUN_KEY, ""),
+        exec_properties.get(spec.OUTCOME_TO, ""),
+    )
+    if not (run_key and folder):
+        return
+    evaluation = input_dict.get(spec.EVALUATION) or []
+    where = artifact_utils.get_single_uri(evaluation) if evaluation else ""
+    outcome.write(folder, run_key, evaluation=where, **ended)
 
 
 def _reason_against(

@@ -6,7 +6,7 @@ before the version appears, which is what makes the note true:
 <destination>/.runs/<number>.json    the keys of the runs that pushed the version with that number
 <PushedModel>/refused.json           the key of a run that pushed nothing, and why
 
-Written here for any destination; read back without TensorFlow, and so from this machine's folders alone.
+At an object store a version's folder appears file by file, its graph last: before that it is no version.
 """
 
 import json
@@ -19,6 +19,7 @@ from components.pusher import rollback
 
 NOTES = ".runs"  # not a number: no server looks at it
 REFUSED = "refused.json"
+GRAPH = "saved_model.pb"  # what appears last of a version at an object store
 
 
 def note(destination: str, number: int, key: str) -> None:
@@ -76,9 +77,15 @@ def refusal(pushed_models: str, key: str) -> str | None:
 
 def _numbers(destination: str) -> set[int]:
     if storage.is_remote(destination):
-        return set()
+        return _whole(destination) | _whole(os.path.join(destination, rollback.WITHDRAWN))
     found = rollback.state(destination)
     return {*found.there, *found.withdrawn}
+
+
+def _whole(folder: str) -> set[int]:
+    """The versions at an object store; not what a push that was killed has left."""
+    numbers = [name for name in storage.names(folder) if name.isascii() and name.isdigit()]
+    return {int(name) for name in numbers if storage.is_file(os.path.join(folder, name, GRAPH))}
 
 
 def _note(destination: str, number: int) -> str:

@@ -24,7 +24,7 @@ from components.pusher.rollback import WITHDRAWN
 
 _gfile = tf.io.gfile
 _STAGING = ".incoming"
-_GRAPH = "saved_model.pb"
+_GRAPH = run_keys.GRAPH
 
 
 def push(model: str, destination: str, *, keep: int, run_key: str = "") -> str:

@@ -107,7 +107,7 @@ class CloudLine:
             "pushed_versions": "[]",
             "note_origin": not self.resolves,
             "run_key": self.values[parameters.RUN_KEY],
-            "outcome_to": f"{self.cloud.root}/{self.config.pipeline.name}/runs",
+            "outcome_to": parameters.outcomes(self.config, self.cloud),
         }
 
     def earlier(self, window: BaseNode) -> Earlier:

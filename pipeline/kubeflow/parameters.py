@@ -37,6 +37,11 @@ def defaults(config: Config, cloud: CloudConfig) -> dict[str, str | int]:
     }
 
 
+def outcomes(config: Config, cloud: CloudConfig) -> str:
+    """Folder in which runs of retrain tell how they ended, each below its key."""
+    return f"{cloud.root}/{config.pipeline.name}/runs"
+
+
 def _spans(config: Config, data: str) -> str:
     spans = config.data.spans
     if files.SPAN not in data:

@@ -10,13 +10,16 @@ import os
 import signal
 import sys
 import time
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from components.errors import InputError
+from components.code_hash import code_hash
+from components.errors import InputError, Passing
 from components.example_gen import files
 from pipeline import lock, paths
 from pipeline.config import Config, load_config
 from pipeline.retrain import (
+    cloud_places,
+    lease,
     listeners,
     metrics,
     outcomes,
@@ -28,8 +31,10 @@ from pipeline.retrain import (
     watching,
 )
 from pipeline.retrain.ledger import Ledger, open_ledger, update
-from pipeline.retrain.renewal import Renewal, Renewed
+from pipeline.retrain.renewal import CODE, Renewal, Renewed
 from pipeline.retrain.retrainer import DONE, Retrainer
+from pipeline.retrain.runs import GoesOn, runs_of
+from pipeline.retrain.staging import is_remote
 from pipeline.retrain.states import State, span_text
 from pipeline.retrain.telling import Listener, Teller, to_terminal
 
@@ -49,6 +54,7 @@ class Options:
     status: bool = False
     check: int | None = None
     as_json: bool = False
+    waits: bool = True
 
 
 def retrain(options: Options) -> int:
@@ -69,7 +75,8 @@ def retrain(options: Options) -> int:
         raise InputError(
             f"data.path: got {config.data.path}, expected {files.SPAN} in it to retrain"
         )
-    ledger = open_ledger(paths.pipeline_folder(config))
+    config = cloud_places.in_cloud(config)
+    ledger = open_ledger(cloud_places.home(config))
     if options.retry is not None:
         return _retry(ledger, options.retry)
     if options.status:
@@ -88,24 +95,44 @@ def retrain(options: Options) -> int:
                 entered.enter_context(_alone(config, told, stop, waits=options.watch))
                 measured = _metrics(config, options, ledger, entered)
                 teller = Teller([*told.listeners, *measured])
-                retrainer = Retrainer(
+                code = code_hash(*CODE)
+                runs = runs_of(
                     config,
                     options.config_file,
-                    ledger,
                     teller,
                     stop,
+                    code=code,
                     shows_runs=not options.as_json,
-                    renewal=renewal,
+                    waits=options.waits,
+                )
+                retrainer = Retrainer(
+                    config, ledger, runs, teller, stop, code=code, renewal=renewal
                 )
                 return retrainer.watch() if options.watch else retrainer.once()
+        except GoesOn as run:
+            told.tell("run_goes_on", job=run.job)
+            return _stopped(stop, options) if stop.is_set() else DONE
         except supervise.Stopped:
             told.tell("stopped")
-            if stop.signal == signal.SIGTERM:
-                return DONE if options.watch else _TERMINATED
-            return _INTERRUPTED
+            return _stopped(stop, options)
         except Renewed:
             told.tell("renewed")
     return _begin_again()  # now that the locks are free
+
+
+def _stopped(stop: watching.Stop, options: Options) -> int:
+    """The exit code of one that was asked to end.
+
+    Raises:
+      InputError: it was not by a signal: somebody else is at work by now.
+    """
+    if not stop.signal:
+        raise Passing(
+            "another `tokenline retrain` of this pipeline has taken over; this one has ended"
+        )
+    if stop.signal == signal.SIGTERM:
+        return DONE if options.watch else _TERMINATED
+    return _INTERRUPTED
 
 
 def _begin_again() -> NoReturn:
@@ -153,6 +180,8 @@ def _is_alive(config: Config, state: State) -> bool:
 
     Its number alone says little: it may be another process's by now.
     """
+    if config.retrain.runner != "local":  # the run is a job, whatever became of who submitted it
+        return True
     run, path = state.claimed(), paths.retrain_lock(config)
     if run is None or not lock.is_held(path):
         return False
@@ -200,11 +229,12 @@ def _alone(
       lock.Held: another one is at work, and this one is not to wait.
       supervise.Stopped: while waiting.
     """
-    return turns.in_turn(
-        paths.retrain_lock(config),
-        "another `tokenline retrain` of this pipeline",
-        teller,
-        stop,
-        pause_seconds=config.retrain.poll_seconds,
-        pauses=None if waits else 0,
-    )
+    home, what = cloud_places.home(config), "another `tokenline retrain` of this pipeline"
+
+    def taken() -> contextlib.AbstractContextManager[Any]:
+        if is_remote(home):
+            return lease.held(f"{home}/retrain/lease.json", what, lost=stop.set)
+        return lock.held(paths.retrain_lock(config), what)
+
+    pause, pauses = config.retrain.poll_seconds, None if waits else 0
+    return turns.in_turn(taken, teller, stop, pause_seconds=pause, pauses=pauses)

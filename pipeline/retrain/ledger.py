@@ -21,7 +21,14 @@ class Ledger(Protocol):
 
 
 def open_ledger(pipeline_folder: str) -> Ledger:
-    """The ledger of a pipeline. Nothing is written before the first `save`."""
+    """The ledger of a pipeline: an object, or a file where the folder is on this machine.
+
+    Nothing is written before the first `save`.
+    """
+    if "://" in pipeline_folder:
+        from pipeline.retrain.object_ledger import ObjectLedger
+
+        return ObjectLedger(f"{pipeline_folder}/retrain/ledger.json")
     from pipeline.retrain.sqlite_ledger import SqliteLedger
 
     return SqliteLedger(os.path.join(pipeline_folder, "retrain", "ledger.sqlite"))

@@ -3,13 +3,23 @@
 import dataclasses
 import os
 
-from pipeline import paths
+from pipeline import lock, paths
 from pipeline.config import Config
-from pipeline.retrain import order, proofs, run_folders, staging, supervise, turns, watching
+from pipeline.retrain import (
+    leftovers,
+    order,
+    proofs,
+    run_folders,
+    staging,
+    supervise,
+    turns,
+    watching,
+)
 from pipeline.retrain.order import Outcome
 from pipeline.retrain.states import Plan, Run, SpanVersion
 from pipeline.retrain.telling import Teller
 
+_A_RUN = "a run of this pipeline"
 _PAUSE_SECONDS, _PAUSES = 0.2, 50  # a run that is killed is gone within moments
 
 
@@ -36,6 +46,18 @@ class LocalRuns:
         self._shows_runs = shows_runs
         self._told_unread: set[tuple[int, int]] = set()
 
+    def clean_up(self) -> None:
+        """What killed runs left is marked in the metadata store, and removed."""
+        leftovers.clear(self._config, self._config_file, self._teller)
+
+    def check_free(self) -> None:
+        """Whether no run of the user's own goes on.
+
+        Raises:
+          lock.Held: one does.
+        """
+        lock.check_free(paths.lock(self._config), _A_RUN)
+
     def can_read(self, version: SpanVersion) -> bool:
         """Whether a version that was trained can be read again, though late files lie beside its own."""
         if staging.is_remote(self._config.data.path):
@@ -47,13 +69,14 @@ class LocalRuns:
             self._teller.tell("span_unread", span=version.span)
         return found
 
-    def begin(self, plan: Plan) -> Outcome:
+    def begin(self, plan: Plan, attempt: int) -> Outcome:
         """The run, to its end. What it has done counts for more than what it told.
 
         Raises:
           supervise.Stopped: somebody asked for it meanwhile.
           OSError: it cannot be ordered.
         """
+        del attempt
         folder = run_folders.folder(self._config, plan.key)
         ordered = order.Order(
             key=plan.key,
@@ -84,9 +107,9 @@ class LocalRuns:
           lock.Held: another run, of the user's own, is going on.
           supervise.Stopped: somebody asked for it while this waited.
         """
+        path = paths.lock(self._config)
         with turns.in_turn(
-            paths.lock(self._config),
-            "a run of this pipeline",
+            lambda: lock.held(path, _A_RUN),
             None,
             self._stop,
             pause_seconds=_PAUSE_SECONDS,

@@ -1,20 +1,33 @@
-"""Any file system that Beam knows (gs://, s3://, …): listing spans, copying files. Beam on first use."""
+"""Other file systems: listing spans, copying files. gs:// by Google's client, others by Beam.
+
+The client loads in no time, which Beam does not; both on first use.
+"""
 
 import importlib.util
 import os
-from typing import Any
+import re
+from typing import Any, NamedTuple
 
+from components import buckets
 from components.errors import InputChanged, InputError
 from components.example_gen import files
 from pipeline.retrain.looking import Entry, Seen, twice
 
 _NEEDS = {  # scheme: Beam's extra, and a module that it brings
-    "gs": ("gcp", "google.cloud.storage"),
     "s3": ("aws", "boto3"),
     "azfs": ("azure", "azure.storage.blob"),
     "hdfs": ("hadoop", "hdfs"),
 }
 _CHUNK = 1 << 20
+
+
+class _Found(NamedTuple):
+    """A file that was listed: its address, and what `looking.Entry` has of it."""
+
+    path: str
+    size: int
+    changed: float
+    stamp: str
 
 
 def look(input_base: str) -> list[Seen]:
@@ -48,9 +61,8 @@ def _by_name(entries: list[Entry]) -> tuple[Entry, ...]:
     return tuple(sorted(entries, key=lambda each: each.name))
 
 
-def _entry(found: Any) -> Entry:
-    changed = found.last_updated_in_seconds or 0.0
-    return Entry(os.path.basename(found.path), found.size_in_bytes, changed, repr(changed))
+def _entry(found: _Found) -> Entry:
+    return Entry(os.path.basename(found.path), found.size, found.changed, found.stamp)
 
 
 def copy(address: str, path: str, size: int) -> None:
@@ -60,20 +72,11 @@ def copy(address: str, path: str, size: int) -> None:
       InputChanged: it has another size by now.
       InputError: it cannot be read.
     """
-    from apache_beam.io.filesystem import CompressionTypes
-
-    systems = _file_systems(address)
-    copied = 0
     try:
-        # As it is: Beam would unpack by the name.
-        plain = CompressionTypes.UNCOMPRESSED
-        source = systems.open(address, compression_type=plain)
-        with source, open(path, "xb") as target:
-            while chunk := source.read(_CHUNK):
-                copied += target.write(chunk)
-            target.flush()
-            os.fsync(target.fileno())
+        copied = buckets.copy(address, path) if buckets.is_bucket(address) else _copy(address, path)
     except Exception as error:
+        if isinstance(error, InputError):
+            raise
         if isinstance(error, OSError) and error.filename == path:
             raise InputError(f"{path}: cannot be written: {error.strerror}") from error
         raise InputError(_problem(address, error)) from error
@@ -81,18 +84,54 @@ def copy(address: str, path: str, size: int) -> None:
         raise InputChanged(f"{address}: got {copied} bytes, expected {size} as listed: it changed")
 
 
-def _match(pattern: str, shown: str) -> list[Any]:
+def _copy(address: str, path: str) -> int:
+    """Copy by Beam; the bytes."""
+    systems = _file_systems(address)
+    from apache_beam.io.filesystem import CompressionTypes
+
+    copied = 0
+    # As it is: Beam would unpack by the name.
+    source = systems.open(address, compression_type=CompressionTypes.UNCOMPRESSED)
+    with source, open(path, "xb") as target:
+        while chunk := source.read(_CHUNK):
+            copied += target.write(chunk)
+        target.flush()
+        os.fsync(target.fileno())
+    return copied
+
+
+def _match(pattern: str, shown: str) -> list[_Found]:
     """The files that fit a pattern, but for the placeholders of folders; `shown`: the user's path.
 
     Raises:
       InputError: the place cannot be listed.
     """
+    if buckets.is_bucket(pattern):
+        return _match_in_bucket(pattern, shown)
     systems = _file_systems(shown)
     try:
         [found] = systems.match([pattern])
     except Exception as error:
         raise InputError(_problem(shown, error)) from error
-    return [each for each in found.metadata_list if not each.path.endswith("/")]
+    listed = [each for each in found.metadata_list if not each.path.endswith("/")]
+    times = (each.last_updated_in_seconds or 0.0 for each in listed)
+    return [
+        _Found(each.path, each.size_in_bytes, changed, repr(changed))
+        for each, changed in zip(listed, times, strict=True)
+    ]
+
+
+def _match_in_bucket(pattern: str, shown: str) -> list[_Found]:
+    """The objects that fit: a * is anything but a slash. A generation tells one from another."""
+    bucket, _ = buckets.split(pattern)
+    fits = re.compile("[^/]*".join(map(re.escape, pattern.split("*"))))
+    listed = buckets.blobs(pattern.partition("*")[0], shown)
+    found = ((f"{buckets.SCHEME}{bucket}/{each.name}", each) for each in listed)
+    return [
+        _Found(path, int(each.size), each.updated.timestamp(), str(each.generation))
+        for path, each in found
+        if fits.fullmatch(path)
+    ]
 
 
 def _file_systems(address: str) -> Any:

@@ -6,13 +6,11 @@ import os
 import time
 from collections.abc import Callable
 
-from components.code_hash import code_hash
 from components.errors import InputError
 from pipeline import inputs, lock, paths
 from pipeline.config import Config
 from pipeline.retrain import (
     arrivals,
-    leftovers,
     observing,
     order,
     outcomes,
@@ -23,8 +21,8 @@ from pipeline.retrain import (
 )
 from pipeline.retrain.endings import Endings
 from pipeline.retrain.ledger import Ledger, update
-from pipeline.retrain.local_runs import LocalRuns
-from pipeline.retrain.renewal import CODE, Renewal
+from pipeline.retrain.renewal import Renewal
+from pipeline.retrain.runs import Runs
 from pipeline.retrain.states import Plan, Run, State
 from pipeline.retrain.telling import Teller, numbers, tell_changes
 
@@ -37,35 +35,32 @@ class Retrainer:
     def __init__(
         self,
         config: Config,
-        config_file: str,
         ledger: Ledger,
+        runs: Runs,
         teller: Teller,
         stop: watching.Stop,
         *,
-        shows_runs: bool,
+        code: str,
         renewal: Renewal | None = None,
     ) -> None:
         """Take what a run needs.
 
         Args:
-          config, config_file: the user's.
-          ledger: of the pipeline.
+          config: the user's.
+          ledger, runs: of the pipeline.
           teller: of what happens.
           stop: what ends it.
-          shows_runs: whether the lines of a run go to the terminal.
+          code: hash of the code, of which the runs' keys are made.
           renewal: for `watch`: what notices that this process is outdated.
         """
         self._config = config
-        self._config_file = config_file
         self._ledger = ledger
         self._teller = teller
         self._stop = stop
         self._scanner = arrivals.Scanner(config)
-        self._code = code_hash(*CODE)
+        self._code = code
         self._config_digest = order.config_digest(config)
-        self._runs = LocalRuns(
-            config, config_file, teller, stop, code=self._code, shows_runs=shows_runs
-        )
+        self._runs = runs
         self._ends = Endings(config, ledger, teller)
         self._seen = 0  # looks that found something new
         self._renewal = renewal
@@ -125,7 +120,7 @@ class Retrainer:
         self._teller.tell(
             "started", pipeline=config.pipeline.name, path=paths.shown(config.data.path)
         )
-        leftovers.clear(config, self._config_file, self._teller)
+        self._runs.clean_up()
         with contextlib.suppress(InputError):  # the first look says what is wrong with the ledger
             state, _ = self._ledger.load()
             if lost := pushed.lost(state, config.serving.push_to):
@@ -224,7 +219,7 @@ class Retrainer:
         Raises:
           lock.Held: a run of the user's own is going on; nothing is claimed.
         """
-        lock.check_free(paths.lock(self._config), "a run of this pipeline")
+        self._runs.check_free()
         state = self._change(
             lambda state: outcomes.claim(state, plan, pid=os.getpid(), now=time.time())
         )
@@ -235,7 +230,7 @@ class Retrainer:
         self._teller.tell("run_started", **facts, attempt=run.attempts)
         started = time.monotonic()
         try:
-            outcome = self._runs.begin(plan)
+            outcome = self._runs.begin(plan, run.attempts)
         except supervise.Stopped:
             if done := self._runs.settled(plan.key):  # all but for this process
                 self._ends.finish(plan.key, done, seconds=time.monotonic() - started)

@@ -45,6 +45,8 @@ _LINES = {
     "span_unread": "  span {span}: its trained files are not as they were: not read again",
     "recovered": "  the run of span {new} did not end: {reason}",
     "run_started": "  run {key}: new span {new}, reads {window}{attempted}",
+    "run_submitted": "  run {key}: job {job}: {address}",
+    "run_goes_on": "  job {job} goes on; the next `tokenline retrain` takes it up",
     "run_known": "  run {key}: span {new}: such a run was {state} before: nothing to do",
     "run_pushed": "  run {key}: span {new} pushed as version {version} ({seconds:.0f} s)",
     "run_refused": "  run {key}: not pushed, what is served stays: {reason}",

@@ -1,7 +1,8 @@
 """Waiting for a lock that another process holds: told once for each holder, ended by a signal."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from pipeline import lock
 from pipeline.retrain import supervise, watching
@@ -10,8 +11,7 @@ from pipeline.retrain.telling import Teller
 
 @contextlib.contextmanager
 def in_turn(
-    path: str,
-    what: str,
+    taken: Callable[[], contextlib.AbstractContextManager[Any]],
     teller: Teller | None,
     stop: watching.Stop,
     *,
@@ -21,7 +21,7 @@ def in_turn(
     """Hold a lock as soon as it is free, while the block runs; that of a dead process is free.
 
     Args:
-      path, what: see `lock.held`.
+      taken: the lock, held or `lock.Held`; asked at each look.
       teller: of who holds it; None: nobody is told, as the wait is short and its end says it.
       stop: what ends the waiting.
       pause_seconds: from one look to the next.
@@ -35,7 +35,7 @@ def in_turn(
     with contextlib.ExitStack() as held:
         while True:
             try:
-                held.enter_context(lock.held(path, what))
+                held.enter_context(taken())
                 break
             except lock.Held as error:
                 if pauses == 0:

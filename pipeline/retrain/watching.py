@@ -30,6 +30,7 @@ class Stop:
         self._read, self._written = os.pipe()
         self._before: dict[int, Any] = {}
         self._signal = 0
+        self._asked = False
 
     def __enter__(self) -> "Stop":
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -61,16 +62,21 @@ class Stop:
         """The number of the signal that came; 0 before."""
         return self._signal
 
+    def set(self) -> None:
+        """End every wait, as a signal does; from any thread."""
+        self._asked = True
+        os.write(self._written, b"x")
+
     def is_set(self) -> bool:
-        """Whether a signal came."""
-        return bool(self._signal)
+        """Whether a signal came, or somebody has asked."""
+        return bool(self._signal) or self._asked
 
     def fileno(self) -> int:
         """Readable from the signal on, for `select`."""
         return self._read
 
     def wait(self, seconds: float) -> bool:
-        """Wait, and say whether a signal has come."""
+        """Wait, and say whether it is to end."""
         select.select([self._read], [], [], seconds)
         return self.is_set()
 

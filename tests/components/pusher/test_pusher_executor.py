@@ -7,7 +7,7 @@ import pathlib
 import pytest
 from tfx.types import standard_artifacts
 
-from components.pusher import run_keys, spec
+from components.pusher import outcome, run_keys, spec
 from components.pusher.executor import Executor
 
 
@@ -32,6 +32,9 @@ def push(tmp_path):
         inputs = {spec.MODEL: [model], spec.MODEL_BLESSING: [blessing]}
         if revoked:
             blessing.set_int_custom_property("revoked", revoked)
+        if (tmp_path / "evaluation").exists():
+            inputs[spec.EVALUATION] = [standard_artifacts.ModelEvaluation()]
+            inputs[spec.EVALUATION][0].uri = str(tmp_path / "evaluation")
         if checked is not None:
             inputs[spec.INFRA_BLESSING] = [standard_artifacts.InfraBlessing()]
             inputs[spec.INFRA_BLESSING][0].set_int_custom_property("blessed", checked)
@@ -63,6 +66,58 @@ def test_what_became_of_a_run_is_noted_under_its_key(push, tmp_path):
     (tmp_path / "made").mkdir()
     os.rename(pushed.uri, tmp_path / "made/5")
     assert run_keys.refusal(str(tmp_path / "made"), "k2") == "not blessed"
+
+
+@pytest.fixture
+def told(tmp_path):
+    """What the Evaluator wrote; returns what is told of a run to whoever ordered it."""
+    folder = tmp_path / "evaluation"
+    folder.mkdir()
+    slices = [{"candidate": {"perplexity": 3.5}}, {"candidate": {"perplexity": 9.0}}]
+    (folder / "metrics.json").write_text(json.dumps({"slices": slices}))
+    verdict = {"blessed": False, "reasons": ["worse than the last", "and more"]}
+    (folder / "verdict.json").write_text(json.dumps(verdict))
+    return lambda key: json.loads((tmp_path / "runs" / key / "outcome.json").read_text())
+
+
+def test_what_became_of_a_run_is_told_where_it_was_ordered(push, told, tmp_path):
+    there = {"outcome_to": str(tmp_path / "runs")}
+    push(0, run_key="k2", **there)
+    assert told("k2") == {
+        "key": "k2",
+        "state": "refused",
+        "reason": "not blessed: worse than the last",
+        "version": "",
+        "metrics": {"perplexity": 3.5},
+    }
+    push(1, run_key="k1", **there)
+    assert told("k1") == {
+        "key": "k1",
+        "state": "pushed",
+        "reason": "",
+        "version": "1",
+        "metrics": {"perplexity": 3.5},
+    }
+
+
+def test_it_is_told_after_the_push_and_not_instead(push, told, tmp_path, monkeypatch):
+    monkeypatch.setattr(outcome, "write", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        push(1, run_key="k1", outcome_to=str(tmp_path / "runs"))
+    assert run_keys.version_of(str(tmp_path / "served"), "k1") == 1
+
+
+@pytest.mark.parametrize("asked", [{"run_key": "k1"}, {"outcome_to": "runs"}, {}])
+def test_nothing_is_told_that_nobody_asked_for(push, tmp_path, monkeypatch, asked):
+    monkeypatch.chdir(tmp_path)
+    push(1, **asked)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_without_an_evaluation_the_outcome_has_no_metrics(push, tmp_path):
+    push(0, run_key="k", outcome_to=str(tmp_path / "runs"))
+    found = json.loads((tmp_path / "runs/k/outcome.json").read_text())
+    assert (found["reason"], found["metrics"]) == ("not blessed", {})
 
 
 def test_where_asked_for_it_is_noted_where_a_version_came_from(push, tmp_path):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from components import storage
 from components.pusher import run_keys, versions
 
 
@@ -86,3 +87,43 @@ def test_a_refusal(tmp_path):
     found = [run_keys.refusal(str(tmp_path / "made"), key) for key in ("k1", "k2", "k3")]
     assert found == ["reason 7", "reason 30", None]
     assert run_keys.refusal(str(tmp_path / "no such folder"), "k1") is None
+
+
+def _put(path, content=""):
+    storage.write_whole(path, lambda file: file.write(content.encode()))
+
+
+@pytest.fixture
+def remote(tmp_path):
+    """An object store of this process; pushes a model of this content for a run."""
+    root = f"ram://{tmp_path.name}"
+
+    def call(content, run_key):
+        _put(f"{root}/model-{content}/saved_model.pb", content)
+        pushed = versions.push(f"{root}/model-{content}", f"{root}/served", keep=9, run_key=run_key)
+        return int(pushed.rsplit("/", 1)[-1])
+
+    call.served = f"{root}/served"
+    return call
+
+
+def test_a_run_pushes_once_to_an_object_store_too(remote):
+    assert [remote("a", "k1"), remote("b", "k2"), remote("a2", "k1")] == [1, 2, 1]
+    assert run_keys.version_of(remote.served, "k1") == 1
+    assert run_keys.version_of(remote.served, "k3") is None
+
+
+def test_half_a_version_at_an_object_store_is_no_push(remote):
+    remote("a", "k1")
+    run_keys.note(remote.served, 2, "k2")
+    _put(f"{remote.served}/2/variables/variables.index", "")
+    assert run_keys.version_of(remote.served, "k2") is None
+    assert remote("b", "k2") == 3  # the number of the half is not given again
+    assert run_keys.version_of(remote.served, "k2") == 3
+
+
+def test_a_withdrawn_version_at_an_object_store_was_pushed(remote):
+    remote("a", "k1")
+    run_keys.note(remote.served, 7, "k7")
+    _put(f"{remote.served}/.withdrawn/7/saved_model.pb", "b")
+    assert run_keys.version_of(remote.served, "k7") == 7

@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+import fake_storage
 import fake_vertex
 
 from pipeline.config import load_config
@@ -69,6 +70,7 @@ def vertex(certificate, monkeypatch):
 
     service = fake_vertex.FakeVertex()
     with fake_vertex.serving(lambda call: service.answer(call), certificate) as port:
+        service.port = port
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", certificate[0])
         before = dict(vars(aiplatform.initializer.global_config))
         aiplatform.init(
@@ -78,6 +80,15 @@ def vertex(certificate, monkeypatch):
         )
         yield service
         vars(aiplatform.initializer.global_config).update(before)
+
+
+@pytest.fixture
+def store(monkeypatch):
+    """Google Cloud Storage on loopback, to which Google's client is led."""
+    found = fake_storage.FakeStorage()
+    with fake_storage.serving(found) as address:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", address)
+        yield found
 
 
 @pytest.fixture
@@ -120,6 +131,8 @@ def compiled():
     declared = {
         "data_path": {"parameterType": "STRING"},
         "spans": {"parameterType": "STRING", "defaultValue": "latest:1"},
+        "new_spans": {"parameterType": "STRING", "defaultValue": "[]"},
+        "fingerprint": {"parameterType": "STRING", "defaultValue": ""},
         "train_steps": {"parameterType": "NUMBER_INTEGER", "defaultValue": 0.0},
         "rate": {"parameterType": "NUMBER_DOUBLE", "defaultValue": 0.5},
         "run_key": {"parameterType": "STRING", "defaultValue": ""},

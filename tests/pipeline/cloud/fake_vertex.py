@@ -258,6 +258,7 @@ def serving(
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # one packet an answer: else the kernel waits 40 ms for the second
 
         def _handle(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
@@ -277,6 +278,7 @@ def serving(
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
+            self.wfile.flush()
 
         do_GET = do_POST = do_DELETE = do_PATCH = _handle
 

@@ -235,6 +235,6 @@ def test_what_cannot_be_reached_is_one_line(config, monkeypatch) -> None:
     assert "cannot be read: " in problem("memory://bucket/forbidden/{SPAN}")
     assert "403 Forbidden" in problem("memory://bucket/forbidden/{SPAN}")
     monkeypatch.setattr(remote, "_installed", lambda _: False)
-    for scheme, extra in {"gs": "gcp", "s3": "aws", "azfs": "azure", "hdfs": "hadoop"}.items():
+    for scheme, extra in {"s3": "aws", "azfs": "azure", "hdfs": "hadoop"}.items():
         needs = f"{scheme}:// needs pip install 'apache-beam[{extra}]'"
         assert problem(f"{scheme}://b/span-{{SPAN}}") == f"{scheme}://b/span-{{SPAN}}: {needs}"

@@ -38,7 +38,9 @@ def in_turn(tmp_path, told):
     def call(stop, **more):
         teller = Teller([lambda event, facts: told.append((event, facts["reason"]))])
         path = str(tmp_path / "lock")
-        return turns.in_turn(path, "a test", teller, stop, pause_seconds=0.1, **more)
+        return turns.in_turn(
+            lambda: lock.held(path, "a test"), teller, stop, pause_seconds=0.1, **more
+        )
 
     return call
 

@@ -1,0 +1,88 @@
+"""Spans come to a bucket, retrain submits the whole line for them, the emulator runs it, the bucket tells."""
+
+import json
+import pathlib
+
+import fake_storage
+import pytest
+from test_submitted_line import LINE, emulated
+
+from pipeline.__main__ import main
+from pipeline.emulator import places
+from pipeline.retrain.ledger import open_ledger
+from pipeline.submit import following
+
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
+
+ROOT = "gs://bucket/pipelines/submitted"
+RETRAIN = "retrain: {runner: vertex, window: {spans: 2}}\n"
+
+
+@pytest.fixture
+def bucket(config_file, tmp_path, monkeypatch):
+    """A bucket whose files are those of the emulator."""
+    monkeypatch.setattr(following, "POLL_SECONDS", 0.2)
+    config_file.write_text(LINE + RETRAIN)
+    found = fake_storage.FakeStorage(tmp_path / "emulated")
+    with fake_storage.serving(found) as address:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", address)
+        yield found
+
+
+def arrives(number):
+    """Made here, and laid where the emulator's bucket has it."""
+    assert main(["generate", "--span", str(number)]) == 0
+    pathlib.Path(f"data/span-{number}/_SUCCESS").touch()
+    places.lay(places.at("emulated"), ["gs://bucket/data/span-{SPAN}=data/span-{SPAN}"])
+
+
+def window(key, store):
+    """What the job of a run has read."""
+    (job,) = [
+        found
+        for path in pathlib.Path("emulated/.emulator/jobs").glob("*/job.json")
+        if key[:16] in (found := json.loads(path.read_text()))["id"]
+    ]
+    (task,) = [each for each in job["tasks"] if each["name"] == "SpanWindow"]
+    uri = task["outputs"]["artifacts"]["span_window"][0]["uri"]
+    return json.loads(store.get(f"{uri}/spans.json"))
+
+
+def test_two_spans_are_each_new_in_one_job_and_the_second_starts_from_the_first(
+    vertex, bucket, capsys
+):
+    vertex.runner = emulated
+    arrives(1)
+    assert main(["retrain"]) == 0
+    state, _ = open_ledger(ROOT).load()
+    (first,) = state.runs
+    assert (first.state, first.pushed_version) == ("pushed", 1)
+    assert first.metrics["masked_token_loss"] > 0
+    found = window(first.key, bucket)
+    assert (found["spans"], found["new"]) == ([1], [1])
+
+    arrives(2)
+    assert main(["retrain", "--no-wait"]) == 0
+    assert "goes on" in capsys.readouterr().out
+    for thread in vertex._threads:
+        thread.join()
+    assert main(["retrain", "--no-wait"]) in (0, 3)
+    state, _ = open_ledger(ROOT).load()
+    second = state.runs[-1]
+    assert second.state in ("pushed", "refused"), second.reason
+    found = window(second.key, bucket)
+    assert (found["spans"], found["new"]) == ([1, 2], [2])
+    models = [
+        artifact
+        for artifact in json.loads(pathlib.Path("emulated/.emulator/store.json").read_text())[
+            "artifacts"
+        ]
+        if "SequenceTrainer" in artifact["uri"] and "warm_start" in artifact["metadata"]
+    ]
+    assert [bool(each["metadata"]["base_model"]) for each in models] == [False, True]
+
+    assert main(["retrain"]) == 0
+    assert "nothing new" in capsys.readouterr().out
+    assert len(vertex.made("POST", "pipelineJobs")) == len(vertex.jobs) == 2
+    served = [name for name in bucket.names(f"{ROOT}/served/") if name.endswith("saved_model.pb")]
+    assert len(served) == sum(run.state == "pushed" for run in state.runs)
