@@ -82,7 +82,7 @@ def test_a_root_on_a_bucket_has_one_object(store, story):
     [
         (b"{", "is damaged: JSONDecodeError"),
         (b"\xff", "is damaged: invalid start byte"),
-        (b'{"what": "tokenline retrain ledger", "format": 2}', "got format 2, which a newer"),
+        (b'{"what": "tokenline retrain ledger", "format": 3}', "got format 3, which a newer"),
     ],
 )
 def test_an_object_that_is_not_ours_is_one_line(store, content, message):
