@@ -133,6 +133,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_config(rollback)
     rollback.add_argument("--to", type=int, metavar="VERSION", help="go back, or on, to this one")
     rollback.add_argument("--list", action="store_true", help="say which versions there are")
+    text = "the versions in cloud.push_to, instead of those on this machine"
+    rollback.add_argument("--cloud", action="store_true", help=text)
     prune = _command(commands, "prune", _prune, "free what old runs take on disk")
     _add_config(prune)
     prune.add_argument(
@@ -316,7 +318,8 @@ def _rollback(chosen: argparse.Namespace) -> int:
     from pipeline.config import load_config
 
     config = load_config(chosen.config)
-    return rollback_command.run(config, to=chosen.to, only_list=chosen.list)
+    run = rollback_command.run_in_cloud if chosen.cloud else rollback_command.run
+    return run(config, to=chosen.to, only_list=chosen.list)
 
 
 def _prune(chosen: argparse.Namespace) -> int:

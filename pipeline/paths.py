@@ -81,7 +81,7 @@ def retrain_lock(config: Config) -> str:
 
 
 def shown(path: str) -> str:
-    """A path as the user would type it: relative where it is below the current folder."""
+    """A path as the user would type it: relative if it is below the current folder; an address as it is."""
     if "://" in path:
         return path
     relative = os.path.relpath(path)

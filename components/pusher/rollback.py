@@ -2,13 +2,20 @@
 
 A withdrawn version moves to `.withdrawn/<version>` by one rename, and can come back by another. Moving
 it away, and not copying an older one to a new number, leaves each model under one number, and takes no
-room. Only the operating system's files: a rollback is to be there at once, without TensorFlow.
+room. Of a folder of this machine, without TensorFlow: a rollback is to be there at once.
+
+In an object store the files are copied, and then removed where they were. Whenever that is interrupted the
+version is whole in one place at least, and counts as there as long as it is there; the same move again
+goes on.
 """
 
 import os
+import shutil
 from dataclasses import dataclass
 
+from components import folders, storage
 from components.errors import InputError
+from components.pusher import layout
 
 WITHDRAWN = ".withdrawn"
 # On a ModelBlessing: 1 if the Evaluator blessed the model, and it is no baseline all the same.
@@ -38,8 +45,9 @@ class Moves:
 
 def state(destination: str) -> State:
     """The versions that are there, and those that were withdrawn."""
-    there = _numbers(destination)
-    return State(there, _numbers(os.path.join(destination, WITHDRAWN)))
+    there = names(destination)
+    aside = names(os.path.join(destination, WITHDRAWN))
+    return State(tuple(sorted(there)), tuple(sorted(aside.keys() - there)))
 
 
 def plan(found: State, to: int | None, destination: str) -> Moves:
@@ -69,32 +77,50 @@ def carry_out(moves: Moves, destination: str) -> None:
     so that what is served goes down step by step, whenever this is interrupted.
 
     Raises:
-      InputError: a version cannot be moved to where there is one with its number already.
+      InputError: a version cannot be moved to where there is another with its number already.
+      OSError: an object store cannot be reached, or refuses.
     """
     aside = os.path.join(destination, WITHDRAWN)
-    os.makedirs(aside, exist_ok=True)
     there, withdrawn = names(destination), names(aside)
+    move = _move_files if storage.is_remote(destination) else _move
     if moves.restored is not None:
-        _move(withdrawn[moves.restored], aside, destination)
+        move(withdrawn[moves.restored], aside, destination)
     for number in moves.withdrawn:
-        _move(there[number], destination, aside)
+        move(there[number], destination, aside)
 
 
 def _move(name: str, source: str, target: str) -> None:
+    os.makedirs(target, exist_ok=True)
     if os.path.exists(os.path.join(target, name)):
-        raise InputError(f"{target}: holds {name} already, expected room for that version")
+        raise _taken(name, target)
     os.rename(os.path.join(source, name), os.path.join(target, name))
 
 
-def _numbers(folder: str) -> tuple[int, ...]:
-    return tuple(sorted(names(folder)))
+def _move_files(name: str, source: str, target: str) -> None:
+    """As `_move`, where no folder can be renamed; goes on where it was interrupted."""
+    old, new = os.path.join(source, name), os.path.join(target, name)
+    if not layout.is_whole(new):
+        storage.remove_folder(new)  # half of it
+        for file in layout.graph_last(folders.files(old)):
+            _copy(os.path.join(old, file), os.path.join(new, file))
+    elif not folders.same_bytes(old, new):
+        raise _taken(name, target)
+    layout.remove(old)
+
+
+def _copy(source: str, target: str) -> None:
+    with storage.opened(source) as file:
+        storage.write_whole(target, lambda copy: shutil.copyfileobj(file, copy))
+
+
+def _taken(name: str, target: str) -> InputError:
+    return InputError(f"{target}: holds {name} already, expected room for that version")
 
 
 def names(folder: str) -> dict[int, str]:
-    """The folders in a folder that have a number for a name, which may have leading zeros."""
-    found = os.listdir(folder) if os.path.isdir(folder) else []
+    """The versions in a folder: number and name, which may have leading zeros."""
     return {
         int(name): name
-        for name in found
-        if name.isascii() and name.isdigit() and os.path.isdir(os.path.join(folder, name))
+        for name in storage.names(folder)
+        if name.isascii() and name.isdigit() and layout.is_whole(os.path.join(folder, name))
     }

@@ -19,7 +19,6 @@ from components.pusher import rollback
 
 NOTES = ".runs"  # not a number: no server looks at it
 REFUSED = "refused.json"
-GRAPH = "saved_model.pb"  # what appears last of a version at an object store
 
 
 def note(destination: str, number: int, key: str) -> None:
@@ -76,16 +75,8 @@ def refusal(pushed_models: str, key: str) -> str | None:
 
 
 def _numbers(destination: str) -> set[int]:
-    if storage.is_remote(destination):
-        return _whole(destination) | _whole(os.path.join(destination, rollback.WITHDRAWN))
     found = rollback.state(destination)
     return {*found.there, *found.withdrawn}
-
-
-def _whole(folder: str) -> set[int]:
-    """The versions at an object store; not what a push that was killed has left."""
-    numbers = [name for name in storage.names(folder) if name.isascii() and name.isdigit()]
-    return {int(name) for name in numbers if storage.is_file(os.path.join(folder, name, GRAPH))}
 
 
 def _note(destination: str, number: int) -> str:

@@ -5,8 +5,7 @@ rename, and above all that exist. Source of the server's rule: tensorflow/servin
 file_system_storage_path_source.cc, AspireLatestVersions.
 
 An object store has no rename of folders: there the files are uploaded elsewhere first and then renamed one
-by one, the graph last. Without it a server loads nothing from the folder and goes on with what it serves, and
-here such a folder, which a push that was killed leaves, is no version. What is removed loses its graph first.
+by one, the graph last, see `layout`. What a push that was killed leaves is no version.
 
 A version that was rolled back lies in `.withdrawn`, where no server looks, see `rollback`. Its number
 is never given again, and its bytes are not pushed again.
@@ -19,12 +18,11 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from components import folders, storage
-from components.pusher import run_keys
+from components.pusher import layout, run_keys
 from components.pusher.rollback import WITHDRAWN
 
 _gfile = tf.io.gfile
 _STAGING = ".incoming"
-_GRAPH = run_keys.GRAPH
 
 
 def push(model: str, destination: str, *, keep: int, run_key: str = "") -> str:
@@ -64,7 +62,7 @@ def push(model: str, destination: str, *, keep: int, run_key: str = "") -> str:
         run_keys.note(destination, number, run_key)
     _publish(files, os.path.join(destination, _STAGING), version)
     for old in found[: max(0, len(found) + 1 - keep)]:
-        _remove(old.path)
+        layout.remove(old.path)
     if storage.is_remote(destination):
         _remove_halves(destination)
     there = [*existing(destination), *withdrawn(destination)]
@@ -82,12 +80,14 @@ class Version:
 
 def existing(destination: str) -> list[Version]:
     """The versions in a folder, ascending; an absent folder has none."""
-    return [found for found in _numbered(destination) if _is_whole(found.path)]
+    return [found for found in _numbered(destination) if layout.is_whole(found.path)]
 
 
 def withdrawn(destination: str) -> list[Version]:
-    """The versions that were rolled back, ascending."""
-    return existing(os.path.join(destination, WITHDRAWN))
+    """The versions that were rolled back, ascending; one that is there was not, or not to its end."""
+    there = {each.number for each in existing(destination)}
+    aside = existing(os.path.join(destination, WITHDRAWN))
+    return [each for each in aside if each.number not in there]
 
 
 def withdrawn_as(model: str, destination: str) -> int | None:
@@ -106,13 +106,6 @@ def _pushed_by(run_key: str, found: Sequence[Version], destination: str) -> Vers
     """What a run has pushed, if that is still there and was not withdrawn."""
     number = run_keys.version_of(destination, run_key) if run_key else None
     return next((each for each in found if each.number == number), None)
-
-
-def _is_whole(path: str) -> bool:
-    """Whether what has a number is a version: where folders appear whole, every folder is."""
-    if not storage.is_remote(path):
-        return os.path.isdir(path)
-    return storage.is_file(os.path.join(path, _GRAPH))
 
 
 def _numbered(destination: str) -> list[Version]:
@@ -146,7 +139,7 @@ def _publish(files: Sequence[str], staging: str, version: str) -> None:
         _gfile.rename(staging, version)
         _sync(os.path.dirname(version))
         return
-    for name in sorted(files, key=lambda name: (name == _GRAPH, name)):
+    for name in layout.graph_last(files):
         target = os.path.join(version, name)
         _gfile.makedirs(os.path.dirname(target))
         _gfile.rename(os.path.join(staging, name), target)
@@ -156,15 +149,8 @@ def _publish(files: Sequence[str], staging: str, version: str) -> None:
 def _remove_halves(destination: str) -> None:
     """What pushes left that were killed."""
     for found in _numbered(destination):
-        if not _is_whole(found.path) and storage.is_folder(found.path):
+        if not layout.is_whole(found.path) and storage.is_folder(found.path):
             storage.remove_folder(found.path)
-
-
-def _remove(version: str) -> None:
-    graph = os.path.join(version, _GRAPH)
-    if storage.is_remote(version) and storage.is_file(graph):
-        storage.remove(graph)
-    storage.remove_folder(version)
 
 
 def _sync(path: str) -> None:

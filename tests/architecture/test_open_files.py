@@ -21,12 +21,12 @@ ALLOWED = {
     "folders": ("a copy on this machine", {"open", "os.makedirs"}),
     "process": ("/proc", {"open"}),
     "pusher.rollback": (
-        "a command of this machine",
-        {"os.listdir", "os.makedirs", "os.path.exists", "os.path.isdir", "os.rename"},
+        "the rename of a folder, where the destination is here",
+        {"os.makedirs", "os.path.exists", "os.rename"},
     ),
     "pusher.versions": (
-        "fsync, and whether a folder is there, where the destination is here",
-        {"os.close", "os.fsync", "os.open", "os.path.isdir"},
+        "fsync, where the destination is here",
+        {"os.close", "os.fsync", "os.open"},
     ),
     "serving_check.clean_process": ("its own process, and what that is told by", {"open"}),
     "serving_check.process": (

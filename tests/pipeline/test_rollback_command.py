@@ -8,9 +8,12 @@ import pathlib
 import pytest
 from store_book import Book
 
+from components import storage
+from components.errors import InputError
 from pipeline import paths, rollback_command, run, store
 from pipeline.__main__ import main
 from pipeline.config import load_config
+from pipeline.config_cloud import CloudConfig
 from pipeline.terminal import Terminal
 
 CONFIG = """
@@ -175,3 +178,53 @@ def test_nothing_moves_while_a_run_is_in_progress(two_versions, config, capsys):
         assert main(["rollback"]) == 2
     assert "a run of this pipeline is in progress" in capsys.readouterr().err
     assert (folder / "serving/2").is_dir()
+
+
+@pytest.fixture
+def in_cloud(config, tmp_path):
+    """The configuration with a cloud, and two versions where the compiled line pushes."""
+    address = f"ram://{tmp_path.name}-{id(tmp_path)}/served"
+    for number in (1, 2):
+        path = f"{address}/{number}/saved_model.pb"
+        storage.write_whole(path, lambda file: file.write(b"graph"))
+    cloud = CloudConfig(root="gs://bucket", image="image:1", push_to=address)
+    return dataclasses.replace(config, cloud=cloud)
+
+
+def test_back_and_forth_in_the_cloud(in_cloud, capsys):
+    place = in_cloud.cloud.push_to
+    assert rollback_command.run_in_cloud(in_cloud, to=None, only_list=False) == 0
+    assert capsys.readouterr().out == (
+        f"version 2 is withdrawn: it is in {place}/.withdrawn/2\n"
+        f"version 1 is the highest, which is served: {place}\n"
+        "what is withdrawn is not pushed again; on Kubeflow Pipelines no run starts from it, Vertex keeps "
+        "its blessing (docs/serving.md)\n"
+    )
+    assert rollback_command.run_in_cloud(in_cloud, to=None, only_list=True) == 0
+    assert capsys.readouterr().out == f"{place}\n       2  withdrawn\n       1  served\n"
+    assert rollback_command.run_in_cloud(in_cloud, to=2, only_list=False) == 0
+    assert capsys.readouterr().out == (
+        f"version 2 is back\nversion 2 is the highest, which is served: {place}\n"
+    )
+    with pytest.raises(InputError, match=f"--to: got 9, expected a version of {place}: 1, 2$"):
+        rollback_command.run_in_cloud(in_cloud, to=9, only_list=False)
+
+
+def test_a_cloud_without_a_version_or_without_its_store_is_one_line(in_cloud, capsys):
+    def at(address: str):
+        cloud = dataclasses.replace(in_cloud.cloud, push_to=address)
+        return dataclasses.replace(in_cloud, cloud=cloud)
+
+    assert rollback_command.run_in_cloud(at("ram://none"), to=None, only_list=True) == 0
+    none = "ram://none: no version yet: a job of the compiled line makes one\n"
+    assert capsys.readouterr().out == none
+    with pytest.raises(InputError) as error:
+        rollback_command.run_in_cloud(at("nowhere://b/x"), to=None, only_list=True)
+    assert str(error.value).startswith("cloud.push_to: nowhere://b/x: File system scheme 'nowhere'")
+    assert "\n" not in str(error.value)
+
+
+def test_without_a_cloud_there_is_nothing_to_go_back_to_there(config, capsys):
+    assert main(["rollback", "--cloud"]) == 2
+    expected = "tokenline: cloud: got none, expected a section of the config: docs/serving.md\n"
+    assert capsys.readouterr().err == expected
