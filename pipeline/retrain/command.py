@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from components.errors import InputError
 from components.example_gen import files
-from pipeline import lock, paths
+from pipeline import beam_profile, lock, paths
 from pipeline.config import Config, load_config
 from pipeline.retrain import (
     listeners,
@@ -60,6 +60,7 @@ def retrain(options: Options) -> int:
         raise InputError(
             f"data.path: got {config.data.path}, expected {files.SPAN} in it to retrain"
         )
+    beam_profile.refuse_here(config)  # else each span would be parked for it
     ledger = open_ledger(paths.pipeline_folder(config))
     if options.retry is not None:
         return _retry(ledger, options.retry)

@@ -69,7 +69,8 @@ class Outcome:
 def config_digest(config: Config) -> str:
     """Hash of what of the configuration decides a run's result, but for which spans it reads."""
     facts = dataclasses.asdict(config)
-    del facts["retrain"], facts["cloud"], facts["data"]["spans"], facts["data"]["generator"]
+    del facts["retrain"], facts["beam"], facts["cloud"]  # when, and where, it is done
+    del facts["data"]["spans"], facts["data"]["generator"]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
