@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from components import beam_runner
-from components.beam_runner import IN_PROCESS
+from components.beam_runner import IN_PROCESS, RUNNER
 from components.errors import InputError
 from pipeline.config import Config
 from pipeline.config_beam import (
@@ -26,6 +26,9 @@ HERE = (*IN_PROCESS, "--direct_running_mode=in_memory", "--direct_num_workers=1"
 # Imported by each worker process before anything is unpickled.
 PLUGIN = "components.beam_worker"
 _PLUGIN = f"--beam_plugin={PLUGIN}"
+_PROCESSES = "--runner=components.beam_processes.Runner"
+_DATAFLOW, _PORTABLE = "--runner=DataflowRunner", "--runner=PortableRunner"
+_ELSEWHERE = (_DATAFLOW, _PORTABLE)
 _THIS_MACHINE = ("localhost", "127.0.0.1", "0.0.0.0", "::1")
 _SEES_NO_FILES = "sees no file of this machine"
 
@@ -96,6 +99,15 @@ def refused_in_cloud(config: Config, cloud: CloudConfig) -> Iterator[str]:
             yield f"{where}.{key}: got {address}, which {text}; expected an address it can reach"
 
 
+def brought_here(command: Sequence[str]) -> list[str]:
+    """A compiled step's command with Beam's work done in its own process, whatever its profile was.
+
+    Beam's arguments come last in it, the runner's first of them (`arguments`).
+    """
+    at = next((at for at, each in enumerate(command) if each in _ELSEWHERE), None)
+    return list(command) if at is None else [*command[:at], *HERE]
+
+
 def is_this_machine(address: str) -> bool:
     """Whether host:port, or `embed`, is the machine, or the container, that asks."""
     return address == "embed" or address.rpartition(":")[0].strip("[]") in _THIS_MACHINE
@@ -107,15 +119,10 @@ def shares_files(chosen: Sequence[str]) -> bool:
 
 
 def _local(local: LocalBeamConfig) -> list[str]:
-    if local.mode == "processes":
-        mode = "multi_processing"
-        return [*IN_PROCESS, *_workers(mode, local.workers), _PLUGIN]
+    runner = _PROCESSES if local.mode == "processes" else RUNNER
     # Beam's own multi_threading opens ports on all interfaces; this has as many threads and none.
-    return [*IN_PROCESS, *_workers("in_memory", local.workers)]
-
-
-def _workers(mode: str, workers: int) -> list[str]:
-    return [f"--direct_running_mode={mode}", f"--direct_num_workers={workers}"]
+    mode = ("--direct_running_mode=in_memory", f"--direct_num_workers={local.workers}")
+    return [runner, *IN_PROCESS[1:], *mode]
 
 
 def _dataflow(dataflow: DataflowConfig) -> list[str]:
@@ -137,7 +144,7 @@ def _dataflow(dataflow: DataflowConfig) -> list[str]:
         "network": dataflow.network,
         "subnetwork": dataflow.subnetwork,
     }
-    found = ["--runner=DataflowRunner", *_given(options), "--no_save_main_session", _PLUGIN]
+    found = [_DATAFLOW, *_given(options), "--no_save_main_session", _PLUGIN]
     if not dataflow.public_ips:
         found.append("--no_use_public_ips")
     return [*found, *(f"--labels={key}={value}" for key, value in sorted(dataflow.labels.items()))]
@@ -154,7 +161,7 @@ def _cluster(cluster: PortableConfig) -> list[str]:
         "parallelism": cluster.parallelism if isinstance(cluster, FlinkConfig) else 0,
     }
     processes = f"--sdk_worker_parallelism={cluster.worker_processes}"  # 0 is a choice
-    return ["--runner=PortableRunner", *_given(options), processes, _PLUGIN]
+    return [_PORTABLE, *_given(options), processes, _PLUGIN]
 
 
 def _given(options: Mapping[str, Any]) -> list[str]:

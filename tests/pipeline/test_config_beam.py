@@ -164,12 +164,15 @@ def test_no_profile_changes_a_run_key(load) -> None:
 
 
 @pytest.mark.parametrize(
-    ("local", "mode"),
-    [("{workers: 3}", "in_memory"), ("{workers: 3, mode: processes}", "multi_processing")],
+    ("local", "runner"),
+    [
+        ("{workers: 3}", "FnApiRunner"),
+        ("{workers: 3, mode: processes}", "components.beam_processes.Runner"),
+    ],
 )
-def test_local_workers(local, mode, load) -> None:
+def test_local_workers(local, runner, load) -> None:
     found = arguments(load(f"beam: {{local: {local}}}"))
-    assert [f"--direct_running_mode={mode}", "--direct_num_workers=3"] == found[2:4]
+    assert found == [f"--runner={runner}", *beam_profile.HERE[1:3], "--direct_num_workers=3"]
     assert beam_profile.shares_files(found)
     assert not beam_profile.shares_files(beam_profile.HERE)
 
@@ -229,6 +232,14 @@ def test_every_key_of_a_cluster_is_an_argument_that_beam_takes(kind, config, ima
     assert read.view_as(options.FlinkRunnerOptions).parallelism == 6
     # Without one TFX would build a package of itself, and a worker would have no pip for it.
     assert read.view_as(options.WorkerOptions).sdk_container_image == image
+
+
+def test_an_emulated_step_does_its_work_itself(load) -> None:
+    config = load(CLOUD, f"beam: {{profile: dataflow, dataflow: {{{DATAFLOW}}}}}")
+    step = ["python", "-m", "run", "--executor_class_path", "a.B"]
+    assert beam_profile.brought_here([*step, *arguments(config)]) == [*step, *beam_profile.HERE]
+    for kept in (step, [*step, *beam_profile.HERE], [*step, "--runner=FnApiRunner", "--other=1"]):
+        assert beam_profile.brought_here(kept) == kept
 
 
 def test_dataflow_cannot_run_on_files_of_this_machine(load) -> None:
