@@ -210,25 +210,6 @@ class Parts:
         found = statistics.read(made.uri, ["train", "eval"])
         return {split: json_format.MessageToDict(each) for split, each in found.items()}
 
-    def stock_statistics(self, name: str) -> dict[str, Any]:
-        """TFX's own StatisticsGen on what `ingest` wrote: how many rows of each split it saw."""
-        from tensorflow_metadata.proto.v0 import statistics_pb2
-        from tfx.components.statistics_gen.executor import Executor as StatisticsGen
-
-        made = standard_artifacts.ExampleStatistics()
-        made.uri = self._at(name, "stock")
-        StatisticsGen(self._context(StatisticsGen, f"{name}-stock")).Do(
-            {"examples": [self._examples(name)]}, {"statistics": [made]}, {"exclude_splits": "[]"}
-        )
-        found = {}
-        for split in ("train", "eval"):
-            path = pathlib.Path(made.uri, f"Split-{split}", "FeatureStats.pb")
-            proto = statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes())
-            (of_all,) = proto.datasets
-            names = sorted(each.path.step[0] for each in of_all.features)
-            found[split] = [of_all.num_examples, names]
-        return found
-
     def evaluate(self, name: str, model: str, baseline: str | None = None) -> dict[str, Any]:
         """The Evaluator on what `ingest` wrote: all sums, incidents, rows of tables, decoded texts."""
         request = evaluation.EvaluationRequest(
