@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 failed, 2 bad input, 3 not pushed.
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 
 from components.errors import InputError
 from pipeline.submit import arguments as submit_arguments
@@ -206,7 +207,7 @@ def _add_files(command: argparse.ArgumentParser, text: str) -> None:
     batch.add_argument(
         "--max-bad-rows", type=int, default=0, help="so many have no result but a line (default: 0)"
     )
-    text = "Beam's, in quotes, for instance '--direct_num_workers=4' (default: in this process)"
+    text = "Beam's, in quotes, as '--direct_num_workers=4' (default: the config's profile, beam)"
     batch.add_argument("--beam", default="", metavar="OPTIONS", help=text)
 
 
@@ -382,9 +383,20 @@ def _batch(chosen: argparse.Namespace, *, predicts: bool) -> int:
         max_bad_rows=chosen.max_bad_rows,
         shard_rows=chosen.shard_rows,
         beam=chosen.beam,
+        beam_arguments=_beam_arguments(chosen),
     )
     model = served.folder_of(chosen.model, chosen.config)
     return batch_run.run(model, chosen.files, options, predicts=predicts)
+
+
+def _beam_arguments(chosen: argparse.Namespace) -> Sequence[str]:
+    """Those of the configured profile; of a model that is named without a configuration, none."""
+    from pipeline import beam_profile
+    from pipeline.config import load_config
+
+    if chosen.beam or (chosen.model and chosen.config == _CONFIG):
+        return beam_profile.HERE
+    return beam_profile.here(load_config(chosen.config))
 
 
 def _check_line_options(chosen: argparse.Namespace) -> None:

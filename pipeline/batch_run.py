@@ -20,7 +20,7 @@ from typing import Any
 
 from components import progress
 from components.errors import InputError
-from pipeline import batch_inputs, batch_outputs
+from pipeline import batch_inputs, batch_outputs, beam_profile
 from pipeline.batch_files import TEXT, BatchFile, Unnamed, expand, split
 from pipeline.model_rows import cut_rows
 from pipeline.served import settings_of
@@ -28,7 +28,10 @@ from pipeline.served import settings_of
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """What the command line says beside the files and the model."""
+    """What the command line says beside the files and the model.
+
+    `beam`: Beam's options in one text; "": `beam_arguments`, those of the configured profile.
+    """
 
     output: str
     format: str | None = None
@@ -39,6 +42,7 @@ class BatchOptions:
     max_bad_rows: int = 0
     shard_rows: int | None = None
     beam: str = ""
+    beam_arguments: Sequence[str] = beam_profile.HERE
 
 
 def run(model: str, patterns: Sequence[str], options: BatchOptions, *, predicts: bool) -> int:
@@ -54,7 +58,8 @@ def run(model: str, patterns: Sequence[str], options: BatchOptions, *, predicts:
     files = expand(patterns, unnamed)
     _check(options, output, files)
     # In this process threads share a file as it is; its shards stay full.
-    units = split(files) if options.beam else files
+    shared = options.beam or beam_profile.shares_files(options.beam_arguments)
+    units = split(files) if shared else files
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _shown_progress("predict" if predicts else "score"):
         told = _run(model, units, rules, output, options, predicts)
@@ -119,7 +124,7 @@ def _run(
         shard_rows=options.shard_rows or batch_units.BatchRequest.shard_rows,
     )
     with _naming(output), batch_outputs.work_folder(output) as folder:
-        _through_beam(files, request, folder, options.beam)
+        _through_beam(files, request, folder, options)
         results = []
         for index in range(len(files)):
             with open(batch_units.result_path(folder, index)) as stream:
@@ -134,17 +139,24 @@ def _run(
     return _told(total, request)
 
 
-def _through_beam(files: Sequence[BatchFile], request: Any, folder: str, arguments: str) -> None:
+def _through_beam(
+    files: Sequence[BatchFile], request: Any, folder: str, options: BatchOptions
+) -> None:
     import apache_beam as beam
 
-    from components.beam_runner import with_runner
+    from components.beam_runner import check_job_server, with_runner
     from pipeline.batch_beam import RunUnit
 
+    given = options.beam
     try:
-        made = beam.Pipeline(argv=with_runner(shlex.split(arguments)))
+        arguments = with_runner(shlex.split(given)) if given else list(options.beam_arguments)
+        check_job_server(arguments)
+        made = beam.Pipeline(argv=arguments)
+    except InputError:
+        raise
     except ValueError as error:
         reason = str(error).strip().split("\n")[0]
-        raise InputError(f"--beam: got {arguments!r}, expected Beam's options: {reason}") from None
+        raise InputError(f"--beam: got {given!r}, expected Beam's options: {reason}") from None
     try:
         with made as pipeline:
             _ = (

@@ -12,7 +12,8 @@ import dataclasses
 import os
 from typing import Any, Literal
 
-from pipeline import config_checks, config_loader, model_presets
+from pipeline import config_beam, config_checks, config_loader, model_presets
+from pipeline.config_beam import BeamConfig
 from pipeline.config_cloud import CloudConfig
 from pipeline.config_drift import DriftConfig, SkewConfig
 from pipeline.config_kubeflow import KubeflowConfig
@@ -454,6 +455,7 @@ class Config:
     eval: EvalConfig = setting(EvalConfig(), "measurement and blessing")
     serving: ServingConfig = setting(ServingConfig(), "pushed models")
     retrain: RetrainConfig = setting(RetrainConfig(), "retraining on new spans")
+    beam: BeamConfig = setting(BeamConfig(), "where Beam's work is done")
     cloud: CloudConfig | None = setting(None, "Vertex or Kubeflow Pipelines, for tokenline compile")
     kubeflow: KubeflowConfig | None = setting(None, "where submit --target kubeflow sends to")
 
@@ -503,9 +505,11 @@ def _complete(config: Config, given: set[str]) -> Config:
         )
     if train.epochs is None and train.steps is None:
         train = dataclasses.replace(train, epochs=10)
+    cloud = _complete_cloud(config, given)
     return dataclasses.replace(
         config,
-        cloud=_complete_cloud(config),
+        beam=config_beam.completed(config.beam, cloud, config.pipeline.name, given),
+        cloud=cloud,
         data=data,
         transform=transform,
         batch=_complete_batch(config.batch, data, given),
@@ -516,14 +520,17 @@ def _complete(config: Config, given: set[str]) -> Config:
     )
 
 
-def _complete_cloud(config: Config) -> CloudConfig | None:
-    """Data where the local runs have them, versions below the root."""
+def _complete_cloud(config: Config, given: set[str]) -> CloudConfig | None:
+    """Data where the local runs have them, versions below the root, Beam's work as there."""
     cloud = config.cloud
     if cloud is None or not isinstance(cloud.root, str):
         return cloud  # a root that is missing is a problem of its own
     served = f"{cloud.root}/{config.pipeline.name}/served"
     return dataclasses.replace(
-        cloud, data=cloud.data or config.data.path, push_to=cloud.push_to or served
+        cloud,
+        data=cloud.data or config.data.path,
+        push_to=cloud.push_to or served,
+        beam=cloud.beam if "cloud.beam" in given else config.beam.profile,
     )
 
 

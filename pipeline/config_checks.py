@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from pipeline import (
+    config_checks_beam,
     config_checks_blessing,
     config_checks_cloud,
     config_checks_decode,
@@ -81,6 +82,7 @@ def check(config: "Config", problems: Problems) -> None:
         config_checks_store.check,
         config_checks_drift.check,
         config_checks_cloud.check,
+        config_checks_beam.check,
         config_checks_kubeflow.check,
     ):
         one(config, problems)

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pipeline.config_problems import Problems
@@ -41,8 +42,9 @@ def check(config: "Config", problems: Problems) -> None:
     cloud = config.cloud
     if cloud is None or not problems.clean("cloud"):
         return
-    for one in (_addresses, _identity, _labels, _components, _accelerators):
+    for one in (_addresses, _identity, _components, _accelerators):
         one(cloud, problems)
+    check_labels(cloud.labels, "cloud.labels", problems)
     if problems.clean("data.path", "cloud.data"):
         _spans(config, cloud, problems)
 
@@ -79,9 +81,10 @@ def _identity(cloud: "CloudConfig", problems: Problems) -> None:
         problems.add("cloud.network", text)
 
 
-def _labels(cloud: "CloudConfig", problems: Problems) -> None:
-    for name, value in cloud.labels.items():
-        key = f"cloud.labels.{name}"
+def check_labels(labels: Mapping[str, str], where: str, problems: Problems) -> None:
+    """Google's rules for labels, and the names that TFX, Google and tokenline take themselves."""
+    for name, value in labels.items():
+        key = f"{where}.{name}"
         if not _LABEL.fullmatch(name) or name.startswith(_RESERVED_LABELS):
             text = "got this name, expected a-z, 0-9, _ and -, at most 63 long, a letter first"
             problems.add(key, f"{text}; not {', '.join(_RESERVED_LABELS)}")

@@ -5,6 +5,7 @@
 
 import dataclasses
 
+from pipeline.config_beam import Profile
 from pipeline.config_loader import required, setting
 
 
@@ -44,3 +45,6 @@ class CloudConfig:
     service_account: str = setting("", "who the containers run as; '': the project's default")
     network: str = setting("", "projects/<number>/global/networks/<name> that jobs are peered with")
     cache: bool = setting(True, "steps whose inputs were seen before take their earlier outputs")
+    beam: Profile | None = setting(
+        None, "profile of the section beam for the compiled line", derived="beam.profile"
+    )

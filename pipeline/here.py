@@ -9,7 +9,7 @@ from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGe
 from tfx.dsl.components.base.base_node import BaseNode
 
 from components.pusher import versions
-from pipeline import base_model, content, span_checks
+from pipeline import base_model, beam_profile, content, span_checks
 from pipeline.config import Config
 from pipeline.earlier import Earlier, looked_up
 from pipeline.inputs import RunInputs
@@ -47,6 +47,11 @@ class Here:
     def connection(self) -> Any:
         """To the metadata store."""
         return store_of(self.config).connection()
+
+    @property
+    def beam_arguments(self) -> list[str]:
+        """The same for every profile, as they are part of the cache's key; see `local_runner`."""
+        return list(beam_profile.HERE)
 
     @property
     def data_key_of_checks(self) -> str:

@@ -46,9 +46,9 @@ def compile_pipeline(config: Config, target: Target, *outputs: str) -> dict[str,
     """
     cloud = refusals.check(config, target)
     with silenced():  # TensorFlow greets, TFX warns of what is as it should be
-        job = _compiled(config, cloud, target)
+        job, beam = _compiled(config, cloud, target)
     defaults = parameters.defaults(config, cloud)
-    finish.finish(job, cloud, defaults, target)
+    finish.finish(job, cloud, defaults, target, beam=beam)
     with silenced():
         found = lint.lint(job, target)
     if found:
@@ -81,9 +81,12 @@ def check_outputs(outputs: Sequence[str]) -> None:
             raise InputError(f"{output}: got this name, expected one with .json or .yaml")
 
 
-def _compiled(config: Config, cloud: CloudConfig, target: Target) -> dict[str, Any]:
-    """The PipelineJob that the TFX compiler makes."""
+def _compiled(
+    config: Config, cloud: CloudConfig, target: Target
+) -> tuple[dict[str, Any], finish.OfBeam]:
+    """The PipelineJob that the TFX compiler makes, and which of its components run Beam pipelines."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # before TensorFlow is imported
+    from tfx.dsl.components.base import executor_spec
     from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner as runner
 
     from pipeline.kubeflow.line import cloud_line
@@ -99,4 +102,9 @@ def _compiled(config: Config, cloud: CloudConfig, target: Target) -> dict[str, A
         use_pipeline_spec_2_1=True,
     )
     job: dict[str, Any] = runner.KubeflowV2DagRunner(options).run(line, write_out=False)
-    return job
+    components = frozenset(
+        node.id
+        for node in line.components
+        if isinstance(getattr(node, "executor_spec", None), executor_spec.BeamExecutorSpec)
+    )
+    return job, finish.OfBeam(tuple(found.beam_arguments), components)

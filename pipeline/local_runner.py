@@ -3,14 +3,15 @@
 import contextlib
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from apache_beam.options.pipeline_options import StandardOptions
 from tfx.orchestration import metadata, pipeline
 from tfx.orchestration.beam import beam_dag_runner
-from tfx.orchestration.portable import launcher
+from tfx.orchestration.portable import beam_executor_operator, launcher
+from tfx.proto.orchestration import executable_spec_pb2, placeholder_pb2
 
 from pipeline import input_resolution, store_backslashes
 
@@ -38,6 +39,7 @@ class _Watch:
     """What happens in the running pipeline. Beam pickles the node functions, so they find it here."""
 
     on_change: Callable[[NodeRun], None]
+    beam_arguments: Sequence[str] = ()
     nodes: list[NodeRun] = field(default_factory=list)
     run_id: str = ""
     failure: NodeFailure | None = None
@@ -47,13 +49,18 @@ _watch: _Watch | None = None
 
 
 def run(
-    to_run: pipeline.Pipeline, on_change: Callable[[NodeRun], None]
+    to_run: pipeline.Pipeline,
+    on_change: Callable[[NodeRun], None],
+    *,
+    beam_arguments: Sequence[str] = (),
 ) -> tuple[str, list[NodeRun]]:
     """Run a pipeline to its end.
 
     Args:
       to_run: the pipeline.
       on_change: is told when a node starts and when it ends.
+      beam_arguments: where the Beam components' work is done; (): as the pipeline says. The cache
+        knows only what the pipeline says, as the place changes no result.
 
     Returns:
       TFX's id of the run, and its nodes in the order in which they ran.
@@ -64,7 +71,7 @@ def run(
     """
     global _watch
     gc.freeze()  # a full collection would walk all of TensorFlow and TFX each time
-    watch = _watch = _Watch(on_change)
+    watch = _watch = _Watch(on_change, beam_arguments)
     try:
         store = to_run.metadata_connection_config
         with _pinned_beam_runner(), input_resolution.by_query(), store_backslashes.kept(store):
@@ -99,6 +106,21 @@ class _Launcher(launcher.Launcher):
 
     executed = False
 
+    def use_beam(self, arguments: Sequence[str]) -> None:
+        """Give a Beam executor other arguments than its specification, which the cache is asked with."""
+        spec = self._executor_spec
+        if not arguments or not isinstance(spec, executable_spec_pb2.BeamExecutableSpec):
+            return
+        own = executable_spec_pb2.BeamExecutableSpec()
+        own.CopyFrom(spec)
+        del own.beam_pipeline_args_placeholders[:]
+        for argument in arguments:
+            value = placeholder_pb2.PlaceholderExpression()
+            value.value.string_value = argument
+            own.beam_pipeline_args_placeholders.append(value)
+        operator = beam_executor_operator.BeamExecutorOperator(own, self._platform_config)
+        self._executor_operator = operator
+
     def _run_executor(self, *args: Any, **kwargs: Any) -> Any:
         self.executed = True
         return super()._run_executor(*args, **kwargs)
@@ -116,6 +138,7 @@ class _Node(beam_dag_runner.PipelineNodeAsDoFn):
         watch.on_change(node)
         started = time.monotonic()
         launched = self._launcher()
+        launched.use_beam(watch.beam_arguments)
         try:
             launched.launch()
             node.state = "done" if launched.executed else "cached"

@@ -15,7 +15,6 @@ from tfx.orchestration import pipeline
 
 import components as ours
 from components.artifacts import SpanStatistics
-from components.beam_runner import IN_PROCESS
 from components.code_hash import code_hash
 from components.errors import InputError
 from components.subwords import learning
@@ -34,7 +33,6 @@ from transform.settings import ADDED_COLUMNS, Settings, Side
 if TYPE_CHECKING:
     from pipeline.kubeflow.line import CloudLine
 
-BEAM_ARGS = [*IN_PROCESS, "--direct_running_mode=in_memory", "--direct_num_workers=1"]
 SPAN_BEFORE = "SpanBefore"
 
 
@@ -136,7 +134,7 @@ def create_pipeline(
         components=nodes,
         enable_cache=world.caches,
         metadata_connection_config=world.connection,
-        beam_pipeline_args=BEAM_ARGS,
+        beam_pipeline_args=world.beam_arguments,
     )
 
 

@@ -7,13 +7,13 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from components import process
 from components.errors import InputError, Passing
 from components.progress import LOGGER as PROGRESS
-from pipeline import inputs, lock, paths, summary, unfinished
+from pipeline import beam_profile, inputs, lock, paths, summary, unfinished
 from pipeline.config import Config
 from pipeline.retrain.order import Order
 from pipeline.store_connection import Store, store_of
@@ -53,6 +53,7 @@ def run_line(config: Config, ordered: Order | None = None) -> Ended:
       InputError: as `run` raises it.
     """
     started = time.monotonic()
+    beam_arguments = beam_profile.here(config)
     found = inputs.resolve(config, **(ordered.inputs if ordered else {}))
     _make_push_folder(config.serving.push_to)
     # Two runs at once could read one span twice or mix their models.
@@ -65,7 +66,9 @@ def run_line(config: Config, ordered: Order | None = None) -> Ended:
         with output_to(run_paths.log) as terminal:
             try:
                 with unfinished.noted(config, run_paths.run_id):
-                    return _run(config, found, run_paths, terminal, started, ordered)
+                    return _run(
+                        config, found, run_paths, terminal, started, ordered, beam_arguments
+                    )
             except InputError:
                 terminal.line(f"  log: {paths.shown(run_paths.log)}")
                 raise
@@ -95,6 +98,7 @@ def _run(
     terminal: Terminal,
     started: float,
     ordered: Order | None,
+    beam_arguments: Sequence[str],
 ) -> Ended:
     name, where = config.pipeline.name, config.data.path
     numbers = ", ".join(map(str, found.spans))
@@ -114,7 +118,7 @@ def _run(
         try:
             line = _pipeline(config, found, run_paths, ordered.key if ordered else "")
             _tell_set_aside(config, terminal)
-            tfx_run, nodes = local_runner.run(line, progress.node)
+            tfx_run, nodes = local_runner.run(line, progress.node, beam_arguments=beam_arguments)
         except local_runner.NodeFailure as failure:
             return _failed(failure, store_of(config), run_paths, terminal)
     seconds = time.monotonic() - started

@@ -9,24 +9,24 @@ from collections.abc import Iterable
 
 from components import storage
 
-_GRAPH = "saved_model.pb"
+GRAPH = "saved_model.pb"
 
 
 def is_whole(path: str) -> bool:
     """Whether what has a number is a version: where folders appear whole, every folder is."""
     if not storage.is_remote(path):
         return storage.is_folder(path)
-    return storage.is_file(os.path.join(path, _GRAPH))
+    return storage.is_file(os.path.join(path, GRAPH))
 
 
 def graph_last(files: Iterable[str]) -> list[str]:
     """A version's files, relative to it, in the order in which they are to appear."""
-    return sorted(files, key=lambda name: (name == _GRAPH, name))
+    return sorted(files, key=lambda name: (name == GRAPH, name))
 
 
 def remove(version: str) -> None:
     """Remove a version, which is none from the first file on."""
-    graph = os.path.join(version, _GRAPH)
+    graph = os.path.join(version, GRAPH)
     if storage.is_remote(version) and storage.is_file(graph):
         storage.remove(graph)
     storage.remove_folder(version)

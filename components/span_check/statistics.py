@@ -7,10 +7,12 @@ from typing import Any
 import apache_beam as beam
 import pyarrow as pa
 import tensorflow as tf
-import tensorflow_data_validation as tfdv
-from tensorflow_data_validation.statistics import stats_impl
-from tensorflow_metadata.proto.v0 import schema_pb2
-from tfx_bsl.coders import example_coder
+import tfx.components  # noqa: F401  (before TFDV, also where Beam unpickles this in a worker)
+
+import tensorflow_data_validation as tfdv  # isort: skip
+from tensorflow_data_validation.statistics import stats_impl  # isort: skip
+from tensorflow_metadata.proto.v0 import schema_pb2  # isort: skip
+from tfx_bsl.coders import example_coder  # isort: skip
 
 from components import shards
 from components.example_gen.columns import Kind

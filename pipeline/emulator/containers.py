@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline import beam_profile
 from pipeline.emulator import cache, failures, placeholders
 from pipeline.emulator.artifact_store import PROJECT, Artifact, ArtifactStore, title
 from pipeline.emulator.isolation import NOT_FOUND, Isolation, Step
@@ -145,7 +146,8 @@ def _execute(call: _Call, container: Json, around: Surroundings, kind: str) -> N
         list(call.component.output_parameters),
         call.folder,
     )
-    written = [*container.get("command", []), *container.get("args", [])]
+    # No service is asked for anything, and where Beam's work is done changes no result.
+    written = beam_profile.brought_here([*container.get("command", []), *container.get("args", [])])
     try:
         filled = [placeholders.filled(part, message, facts) for part in written]
     except placeholders.PlaceholderError as error:

@@ -1,6 +1,7 @@
 """What the TFX compiler leaves out of a compiled line, or gets wrong. On the specification's JSON alone."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline.config_cloud import CloudConfig, ResourcesConfig
@@ -15,7 +16,22 @@ _LOOK_OUTSIDE = ("SpanWindow", "BaseModel")
 _SUFFIX = "_task"
 
 
-def finish(job: Json, cloud: CloudConfig, defaults: Mapping[str, str | int], target: str) -> None:
+@dataclass(frozen=True)
+class OfBeam:
+    """The arguments of Beam's pipelines, and the components that run some."""
+
+    arguments: tuple[str, ...]
+    components: frozenset[str]
+
+
+def finish(
+    job: Json,
+    cloud: CloudConfig,
+    defaults: Mapping[str, str | int],
+    target: str,
+    *,
+    beam: "OfBeam",
+) -> None:
     """Complete a PipelineJob, as the TFX compiler made it, in place.
 
     Args:
@@ -23,8 +39,12 @@ def finish(job: Json, cloud: CloudConfig, defaults: Mapping[str, str | int], tar
       cloud: what is added.
       defaults: of the runtime parameters.
       target: vertex or kubeflow.
+      beam: whose arguments are whose.
     """
     spec = job["pipelineSpec"]
+    for name in spec["components"]:
+        if name not in beam.components:
+            _without(_container(spec, name), beam.arguments)
     for task in spec["root"]["dag"]["tasks"].values():
         _name_producers(task, spec["root"]["dag"]["tasks"])
     looking = _LOOK_OUTSIDE if target != "vertex" else ()
@@ -43,6 +63,13 @@ def finish(job: Json, cloud: CloudConfig, defaults: Mapping[str, str | int], tar
     if target == "vertex":
         given = {"serviceAccount": cloud.service_account, "network": cloud.network}
         job.update({key: value for key, value in given.items() if value})
+
+
+def _without(container: Json, beam_arguments: Collection[str]) -> None:
+    """TFX gives Beam's arguments to every container, and a service's cache key has all of them."""
+    if container:
+        own = [each for each in container["args"] if each not in beam_arguments]
+        container["args"] = own
 
 
 def _name_producers(task: Json, tasks: Json) -> None:

@@ -13,7 +13,7 @@ import components as ours
 from components.base_model import spec
 from components.code_hash import code_hash
 from components.example_gen.request import parse_request
-from pipeline import inputs, vocabulary_state
+from pipeline import beam_profile, inputs, vocabulary_state
 from pipeline.config import Config
 from pipeline.config_cloud import CloudConfig
 from pipeline.earlier import BASE_MODEL, Earlier, last_blessed
@@ -88,6 +88,11 @@ class CloudLine:
     def connection(self) -> None:
         """The service keeps the metadata."""
         return None
+
+    @property
+    def beam_arguments(self) -> list[str]:
+        """Where the containers' work for Beam is done; those without any do not get them."""
+        return beam_profile.arguments(self.config.beam, self.cloud.beam)
 
     @property
     def data_key_of_checks(self) -> str:

@@ -1,6 +1,6 @@
 """Finds in a compiled line what kfp's loader and aiplatform's constructor accept, and what fails in a run."""
 
-from pipeline.kubeflow import lint_graph, lint_target, lint_values
+from pipeline.kubeflow import lint_beam, lint_graph, lint_target, lint_values
 from pipeline.kubeflow.findings import Finding
 from pipeline.kubeflow.spec import Json
 
@@ -16,5 +16,6 @@ def lint(job: Json, target: str) -> list[Finding]:
         *lint_graph.check(job["pipelineSpec"]),
         *lint_values.check(job),
         *lint_target.check(job, target),
+        *lint_beam.check(job["pipelineSpec"]),
     ]
     return sorted(set(found))

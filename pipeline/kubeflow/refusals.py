@@ -4,6 +4,7 @@ import re
 
 from components.errors import InputError
 from components.trainer.tunable import SIZES
+from pipeline import beam_profile
 from pipeline.config import Config
 from pipeline.config_cloud import CloudConfig
 from pipeline.config_tune import space_of
@@ -25,6 +26,7 @@ def check(config: Config, target: str) -> CloudConfig:
             "cloud: missing, expected a section with root and image (docs/kubeflow.md)"
         )
     found = [*_places(config, cloud, target), *_images(cloud), *_settings(config)]
+    found += beam_profile.refused_in_cloud(config, cloud)
     if found:
         raise InputError("\n".join(found))
     return cloud

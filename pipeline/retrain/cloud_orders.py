@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from components import buckets, conditional
-from components.pusher import outcome as told
+from components.pusher import layout, outcome as told
 from components.pusher import rollback, run_keys
 from pipeline.config import Config
 from pipeline.retrain import cloud_places, planning
@@ -117,7 +117,7 @@ def _version_of(destination: str, key: str) -> int | None:
 
 def _is_whole(destination: str, number: int) -> bool:
     folders = (destination, f"{destination}/{rollback.WITHDRAWN}")
-    graphs = (f"{folder}/{number}/{run_keys.GRAPH}" for folder in folders)
+    graphs = (f"{folder}/{number}/{layout.GRAPH}" for folder in folders)
     return any(buckets.is_there(graph) for graph in graphs)
 
 

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from components.code_hash import code_hash
 from components.errors import InputError, Passing
 from components.example_gen import files
-from pipeline import lock, paths
+from pipeline import beam_profile, lock, paths
 from pipeline.config import Config, load_config
 from pipeline.retrain import (
     cloud_places,
@@ -75,6 +75,8 @@ def retrain(options: Options) -> int:
         raise InputError(
             f"data.path: got {config.data.path}, expected {files.SPAN} in it to retrain"
         )
+    if config.retrain.runner == "local":
+        beam_profile.refuse_here(config)  # else each span would be parked for it
     config = cloud_places.in_cloud(config)
     ledger = open_ledger(cloud_places.home(config))
     if options.retry is not None:

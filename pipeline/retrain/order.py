@@ -73,7 +73,8 @@ class Outcome:
 def config_digest(config: Config) -> str:
     """Hash of what of the configuration decides a run's result, but for which spans it reads."""
     facts = dataclasses.asdict(config)
-    del facts["retrain"], facts["cloud"], facts["data"]["spans"], facts["data"]["generator"]
+    del facts["retrain"], facts["beam"], facts["cloud"]  # when, and where, it is done
+    del facts["data"]["spans"], facts["data"]["generator"]
     if config.cloud is not None and config.retrain.runner != "local":
         # There it is the images whose code runs; where the service's state goes decides what is built on.
         facts["cloud"] = [config.cloud.root, config.cloud.image, config.cloud.images]

@@ -31,3 +31,35 @@ def test_a_failure_outside_any_node_keeps_its_type(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(local_runner._Runner, "run", run)
     with pytest.raises(OSError, match="no space left"):
         local_runner.run(None, lambda node: None)
+
+
+def test_a_beam_executor_gets_the_profile_s_arguments_and_the_cache_is_not_told() -> None:
+    from tfx.orchestration.portable import beam_executor_operator
+    from tfx.proto.orchestration import executable_spec_pb2
+
+    spec = executable_spec_pb2.BeamExecutableSpec()
+    spec.python_executor_spec.class_path = "components.example_gen.executor.Executor"
+    spec.beam_pipeline_args_placeholders.add().value.string_value = "--runner=FnApiRunner"
+    asked = spec.SerializeToString(deterministic=True)
+    launched = local_runner._Launcher.__new__(local_runner._Launcher)
+    launched._executor_spec, launched._platform_config = spec, None
+    launched._executor_operator = untouched = object()
+    launched.use_beam(())
+    assert launched._executor_operator is untouched
+    launched.use_beam(["--runner=PortableRunner", "--job_endpoint=jobs:1"])
+    operator = launched._executor_operator
+    assert isinstance(operator, beam_executor_operator.BeamExecutorOperator)
+    given = [each.value.string_value for each in operator.beam_pipeline_args]
+    assert given == ["--runner=PortableRunner", "--job_endpoint=jobs:1"]
+    # What `_prepare_execution` makes the cache's key from.
+    assert launched._executor_spec.SerializeToString(deterministic=True) == asked
+
+
+def test_other_executors_keep_theirs() -> None:
+    from tfx.proto.orchestration import executable_spec_pb2
+
+    launched = local_runner._Launcher.__new__(local_runner._Launcher)
+    launched._executor_spec = executable_spec_pb2.PythonClassExecutableSpec(class_path="a.B")
+    launched._executor_operator = untouched = object()
+    launched.use_beam(["--runner=PortableRunner"])
+    assert launched._executor_operator is untouched
