@@ -9,8 +9,8 @@ import time
 from typing import Any
 
 from components import buckets, conditional
-from components.pusher import layout, outcome as told
-from components.pusher import rollback, run_keys
+from components.pusher import layout, rollback, run_keys
+from components.pusher import outcome as told
 from pipeline.config import Config
 from pipeline.retrain import cloud_places, planning
 from pipeline.retrain.order import Outcome
