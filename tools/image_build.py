@@ -72,13 +72,28 @@ class Builder:
             raise RuntimeError("the last stage has a base that cannot be had here")
         return image
 
+    def kept(self, stages: tuple[Stage, ...]) -> Image:
+        """The last stage's image as an earlier `build` has left it: nothing is run or copied.
+
+        Raises:
+          RuntimeError: there is none.
+        """
+        root = self._work / f"stage-{len(stages) - 1}"
+        if not root.is_dir():
+            raise RuntimeError(f"{root}: no such folder, expected the image that --keep left")
+        image = _fresh(root)
+        for instruction in stages[-1].instructions:
+            if instruction.name not in ("RUN", "COPY"):
+                self._do(image, instruction)
+        return image
+
     def _start(self, stage: Stage, root: pathlib.Path, base_name: str) -> Image | None:
         if stage.base != base_name:
             if stage.instructions:
                 raise RuntimeError(f"FROM {stage.base}: steps on this image cannot be done here")
             return None
         debian_root.copy(self._base, root)
-        return Image(root, {"PATH": _PATH, "HOME": "/root"})
+        return _fresh(root)
 
     def _do(self, image: Image, instruction: Instruction) -> None:
         if instruction.name == "RUN":
@@ -135,6 +150,10 @@ class Builder:
             return
         for source in what.sources:
             _link_tree(inside(origin.root, source), target)
+
+
+def _fresh(root: pathlib.Path) -> Image:
+    return Image(root, {"PATH": _PATH, "HOME": "/root"})
 
 
 def inside(root: pathlib.Path, path: str) -> pathlib.Path:

@@ -24,39 +24,60 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--work", type=pathlib.Path, default=_REPOSITORY / "build/image", help=text)
     parser.add_argument("--mirror", default="", help="of Debian (default: where apt gets it from)")
     parser.add_argument("--keep", action="store_true", help="leave the image's folder, to look at")
+    text = "build nothing, try the image that --keep has left (and leave it)"
+    parser.add_argument("--kept", action="store_true", help=text)
+    text = "try only this; may be repeated (default: all)"
+    parser.add_argument("--probe", action="append", choices=image_probes.ALL, help=text)
     chosen = parser.parse_args(arguments)
     if reason := debian_root.impossible(chosen.mirror):
         print(f"image check: skipped: {reason}")
         return _IMPOSSIBLE
     try:
-        check(chosen.work.absolute(), chosen.mirror or debian_root.mirror())
+        tell, work = _Telling(), chosen.work.absolute()
+        image = kept(work, tell) if chosen.kept else build(work, chosen.mirror, tell)
+        image_probes.Probes(image, tell).each(chosen.probe or image_probes.ALL)
+        tell("all is well")
     except RuntimeError as error:
         print(f"image check: failed: {error}", file=sys.stderr)
         return 1
     finally:
-        if not chosen.keep:
+        if not (chosen.keep or chosen.kept):
             image_build.discard(chosen.work)
     return 0
 
 
-def check(work: pathlib.Path, mirror: str) -> None:
-    """Build, print the sizes, and try everything.
+def build(work: pathlib.Path, mirror: str, tell: "_Telling") -> image_build.Image:
+    """Build, and print the sizes; `mirror`: "" for where apt gets Debian from.
 
     Raises:
-      RuntimeError: a step or a probe fails.
+      RuntimeError: a step fails.
     """
-    tell = _Telling()
     base = work / "base"
     if not base.exists():
         tell("Debian 13 with debootstrap")
-        debian_root.make_base(base, mirror)
-    stages = dockerfile.parse((_REPOSITORY / "Dockerfile").read_text(encoding="utf-8"))
-    builder = image_build.Builder(BuildContext(_REPOSITORY), base, work, tell)
-    image = builder.build(stages, base_name=stages[0].base)
+        debian_root.make_base(base, mirror or debian_root.mirror())
+    stages = _stages()
+    image = _builder(work, tell).build(stages, base_name=stages[0].base)
     for line in image_probes.sizes(image, base):
         tell(line)
-    image_probes.Probes(image, tell).all()
-    tell("all is well")
+    return image
+
+
+def kept(work: pathlib.Path, tell: "_Telling") -> image_build.Image:
+    """What an earlier `build` has left.
+
+    Raises:
+      RuntimeError: it has left nothing.
+    """
+    return _builder(work, tell).kept(_stages())
+
+
+def _stages() -> tuple[dockerfile.Stage, ...]:
+    return dockerfile.parse((_REPOSITORY / "Dockerfile").read_text(encoding="utf-8"))
+
+
+def _builder(work: pathlib.Path, tell: "_Telling") -> image_build.Builder:
+    return image_build.Builder(BuildContext(_REPOSITORY), work / "base", work, tell)
 
 
 class _Telling:

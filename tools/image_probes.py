@@ -2,7 +2,7 @@
 
 import pathlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from tools import debian_root
 from tools.image_build import Image, inside, values
@@ -70,6 +70,10 @@ with beam.Pipeline(runner=fn_runner.FnApiRunner(default_environment=worker)) as 
 """
 
 
+# The methods of `Probes`, the quick ones first.
+ALL = ("basics", "worker", "line", "emulated")
+
+
 class Probes:
     """Runs commands in an image's root and stops at the first that fails."""
 
@@ -98,12 +102,10 @@ class Probes:
             raise RuntimeError(f"{' '.join(command)[:80]}: exit code {done.returncode}\n{said}")
         return done.stdout if not done.returncode else ""
 
-    def all(self) -> None:
-        """Every probe, the quick ones first."""
-        self.basics()
-        self.worker()
-        self.line()
-        self.emulated()
+    def each(self, names: Sequence[str] = ALL) -> None:
+        """The probes with these names, in their order."""
+        for name in names:
+            getattr(self, name)()
 
     def basics(self) -> None:
         """The command, its version, the user, and that all that packages need is there and loads."""
@@ -149,6 +151,7 @@ class Probes:
     def _project(self, name: str, config: str) -> None:
         """A folder of the image's user with a config, where the next commands run."""
         self._folder = self._image.folder
+        self.run("rm", "-rf", name)  # of an earlier try
         self.run("mkdir", name)
         self._folder = f"{self._image.folder}/{name}"
         self.run("sh", "-c", 'printf %s "$CONFIG" > pipeline_config.yaml', extra={"CONFIG": config})

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 from typing import Any
 
 import pytest
@@ -96,6 +97,33 @@ def third(second, emulate) -> Emulated:
     return emulate()
 
 
+@pytest.fixture(scope="module")
+def alike(folder, tmp_path_factory) -> pathlib.Path:
+    """Another project with the same line and the first span, of which no other comes."""
+    alike = tmp_path_factory.mktemp("alike")
+    for name in ("pipeline_config.yaml", "pipeline.json"):
+        shutil.copy(folder / name, alike)
+    (alike / "data").mkdir()
+    (alike / "data/span-1").symlink_to(folder / "data/span-1")
+    return alike
+
+
+@pytest.fixture(scope="module")
+def local(alike, tokenline) -> Any:
+    """The metrics by slice of a run that is not emulated."""
+    done = tokenline("run", cwd=alike)
+    assert done.code == 0, done.out + done.err
+    return done.record["metrics"]["slices"]
+
+
+@pytest.fixture(scope="module")
+def apart(alike, tokenline) -> Emulated:
+    """The first job, its steps in processes of their own."""
+    done = tokenline("emulate", "pipeline.json", "--json", "--data", DATA, cwd=alike)
+    assert done.code == 0, done.out[-3000:] + done.err
+    return Emulated(alike, done)
+
+
 def test_the_first_job_runs_all_and_pushes(first, tokenline, folder) -> None:
     assert first.job["state"] == "SUCCEEDED"
     assert {task["state"] for task in first.tasks.values()} == {"SUCCEEDED"}
@@ -109,14 +137,10 @@ def test_the_first_job_runs_all_and_pushes(first, tokenline, folder) -> None:
     assert len(said.out.splitlines()) == 2
 
 
-def test_the_metrics_are_those_of_a_local_run(first, tokenline, folder, tmp_path) -> None:
-    (tmp_path / "pipeline_config.yaml").write_text(CONFIG)
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "span-1").symlink_to(folder / "data" / "span-1")
-    local = tokenline("run", cwd=tmp_path)
-    assert local.code == 0, local.out + local.err
-    found = first.read("SequenceEvaluator", "evaluation", "metrics.json")
-    for ours, theirs in zip(found["slices"], local.record["metrics"]["slices"], strict=True):
+@pytest.mark.parametrize("job", ["first", pytest.param("apart", marks=pytest.mark.slow)])
+def test_the_metrics_are_those_of_a_local_run(job, local, request) -> None:
+    found = request.getfixturevalue(job).read("SequenceEvaluator", "evaluation", "metrics.json")
+    for ours, theirs in zip(found["slices"], local, strict=True):
         assert ours["slice"] == theirs["slice"]
         assert ours["candidate"] == pytest.approx(theirs["candidate"], rel=1e-6, nan_ok=True)
 
@@ -143,18 +167,14 @@ def test_the_third_job_comes_from_the_cache(second, third) -> None:
 
 
 @pytest.mark.slow
-def test_in_processes_of_their_own_only_the_wheel_is_there(folder, tokenline) -> None:
-    options = ["--json", "--data", DATA, "--root", "apart"]
-    done = tokenline("emulate", "pipeline.json", *options, cwd=folder)
-    assert done.code == 0, done.out[-3000:] + done.err
-    assert done.open_ports == set()
-    job = json.loads(done.out.splitlines()[-1])["job"]
-    assert {task["state"] for task in job["tasks"]} == {"SUCCEEDED"}
-    logs = {log.name: log.read_text() for log in pathlib.Path(job["folder"]).glob("*.log")}
+def test_in_processes_of_their_own_only_the_wheel_is_there(apart) -> None:
+    assert apart.open_ports == set()
+    assert {task["state"] for task in apart.tasks.values()} == {"SUCCEEDED"}
+    logs = {log.name: log.read_text() for log in pathlib.Path(apart.job["folder"]).glob("*.log")}
     assert len(logs) > 10
     sources = [str(REPOSITORY / name) for name in ("components", "pipeline", "transform")]
     assert not [name for name, text in logs.items() if any(each in text for each in sources)]
-    (image,) = (folder / "apart" / ".emulator").glob("image-*")
+    (image,) = (apart.folder / ROOT / ".emulator").glob("image-*")
     installed = next(image.glob("lib/python*/site-packages"))
     assert (installed / "components").is_dir()
     assert not (installed / "tests").exists()

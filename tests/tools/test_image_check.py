@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tools import debian_root, dockerfile, image_build, image_check
+from tools import debian_root, dockerfile, image_build, image_check, image_probes
 from tools.build_context import BuildContext
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
@@ -40,7 +40,11 @@ def builder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
         found = image_build.Builder(BuildContext(tmp_path / "context"), base, tmp_path, told.append)
         return found.build(dockerfile.parse(text), "base:1")
 
-    build.calls, build.told = calls, told
+    def kept(text: str) -> image_build.Image:
+        found = image_build.Builder(BuildContext(tmp_path / "context"), base, tmp_path, told.append)
+        return found.kept(dockerfile.parse(text))
+
+    build.kept, build.calls, build.told = kept, calls, told
     return build
 
 
@@ -64,6 +68,23 @@ def test_steps_are_done_in_order_with_what_was_set_before(builder, monkeypatch) 
     started = image_build.values(image, {"C": "3"})
     assert started.items() >= {"HOME": "/home/user", "B": "1", "C": "3"}.items()
     assert not {"KIND", "PIP_TIMEOUT"} & set(started)
+
+
+def test_what_was_built_is_had_again_without_a_step(builder) -> None:
+    text = (
+        "FROM base:1 AS one\nRUN first\nFROM base:1\nENV PATH=/x:$PATH\nRUN second\n"
+        'COPY lone /w/\nLABEL k=v\nUSER 7:7\nWORKDIR /home/user\nCMD ["go"]\n'
+    )
+    with pytest.raises(
+        RuntimeError, match="stage-1: no such folder, expected the image that --keep"
+    ):
+        builder.kept(text)
+    built = builder(text)
+    (built.root / "w/lone").unlink()
+    steps = len(builder.calls)
+    assert builder.kept(text) == built
+    assert len(builder.calls) == steps
+    assert not (built.root / "w/lone").exists()
 
 
 def test_copies_from_the_context_and_from_stages(builder) -> None:
@@ -123,6 +144,24 @@ def test_mirror_is_that_of_apt(name, text, tmp_path, monkeypatch) -> None:
     place = tmp_path if name.endswith(".sources") else tmp_path / name
     monkeypatch.setattr(debian_root, "_APT_SOURCES", (str(place),))
     assert debian_root.mirror() == "http://host/debian"
+
+
+def test_only_the_probes_that_are_asked_for_are_tried_on_what_was_kept(
+    tmp_path, monkeypatch, capsys
+) -> None:
+    tried = []
+    monkeypatch.setattr(debian_root, "impossible", lambda mirror: "")
+    for name in image_probes.ALL:
+        monkeypatch.setattr(image_probes.Probes, name, lambda self, name=name: tried.append(name))
+    (tmp_path / "stage-2").mkdir()
+    kept = ["--work", str(tmp_path), "--kept"]
+    assert image_check.main([*kept, "--probe", "line"]) == 0
+    assert image_check.main(kept) == 0
+    assert tried == ["line", *image_probes.ALL]
+    assert (tmp_path / "stage-2").is_dir()
+    (tmp_path / "stage-2").rename(tmp_path / "other")
+    assert image_check.main(kept) == 1
+    assert "stage-2: no such folder" in capsys.readouterr().err
 
 
 @pytest.mark.slow
