@@ -86,7 +86,7 @@ def test_a_compiled_line_may_have_another_profile_than_this_machine(load) -> Non
     ("section", "expected"),
     [
         ("{profile: beam}", "beam.profile: got 'beam', expected one of local, dataflow, flink, spark"),
-        ("{runner: flink}", "beam.runner: unknown key, expected one of profile, local, dataflow"),
+        ("{engine: flink}", "beam.engine: unknown key, expected one of profile, local, dataflow"),
         ("{local: {workers: 0}}", "beam.local.workers: got 0, expected an integer >= 1"),
         ("{local: {mode: fork}}", "beam.local.mode: got 'fork', expected one of threads, processes"),
         ("{profile: flink}", "beam.flink: missing, expected a section with job_server and environ"),
