@@ -1,7 +1,8 @@
 """A node's inputs are asked of the metadata store by what they are, so that looking them up stays quick.
 
-TFX 1.17 reads every execution that a pipeline ever had, for each input of each node, and intersects in
-Python (channel_resolver.py, "TODO(b/234806996): Migrate to MLMD filter query").
+TFX reads every execution that a pipeline ever had, for each input of each node, and intersects in
+Python (channel_resolver.py, "TODO(b/234806996): Migrate to MLMD filter query"). So it is where ml_metadata
+has no queries any more, see `store_conditions`.
 """
 
 import contextlib
@@ -13,8 +14,11 @@ from tfx.orchestration import mlmd_connection_manager
 from tfx.orchestration.portable.input_resolution import channel_resolver
 from tfx.types import artifact_utils
 
+from pipeline import store_conditions
+
 _NAMES = ("_get_executions_by_all_contexts", "resolve_single_channel")
 _read_all = channel_resolver.resolve_single_channel
+_read_all_executions = channel_resolver._get_executions_by_all_contexts
 
 
 @contextlib.contextmanager
@@ -36,7 +40,8 @@ def _executions(store: Any, contexts: Sequence[Any]) -> list[Any]:
         return []
     wanted = [f"contexts_{number}.id = {each.id}" for number, each in enumerate(contexts)]
     options = ListOptions(filter_query=" AND ".join(wanted), order_by=OrderByField.ID)
-    return list(store.get_executions(list_options=options))
+    found = store_conditions.asked(lambda: list(store.get_executions(list_options=options)))
+    return _read_all_executions(store, contexts) if found is None else found
 
 
 def _artifacts(handle: Any, channel: Any) -> list[Any]:
@@ -51,8 +56,8 @@ def _artifacts(handle: Any, channel: Any) -> list[Any]:
     context = store.get_context_by_type_and_name(queries[0].type.name, name)
     if context is None:
         return []
-    options = ListOptions(
-        filter_query=f"type = '{kind}' AND state = LIVE", order_by=OrderByField.ID
+    live = store_conditions.find(
+        lambda options: store.get_artifacts_by_context(context.id, options),
+        store_conditions.of_type(kind) & store_conditions.LIVE,
     )
-    live = store.get_artifacts_by_context(context.id, options)
     return artifact_utils.deserialize_artifacts(store.get_artifact_type(kind), live) if live else []

@@ -106,6 +106,22 @@ class _Launcher(launcher.Launcher):
 
     executed = False
 
+    def _prepare_execution(self) -> Any:
+        """As TFX's, which writes down that inputs could not be looked up, and then goes on.
+
+        Raises:
+          RuntimeError: so it is; the nodes after it would find nothing, and look cached.
+        """
+        prepared = super()._prepare_execution()
+        is_cached = prepared.execution_metadata is not None
+        if (
+            not prepared.is_execution_needed
+            and not is_cached
+            and prepared.execution_info.execution_id
+        ):
+            raise RuntimeError("its inputs could not be looked up in the metadata store")
+        return prepared
+
     def use_beam(self, arguments: Sequence[str]) -> None:
         """Give a Beam executor other arguments than its specification, which the cache is asked with."""
         spec = self._executor_spec

@@ -12,12 +12,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ml_metadata.metadata_store import ListOptions, OrderByField
 from ml_metadata.proto import metadata_store_pb2
 
 from components.folders import same_export
 from components.pusher import rollback
-from pipeline import paths
+from pipeline import paths, store_conditions
 from pipeline.config import Config
 from pipeline.store_connection import store_of
 
@@ -168,14 +167,17 @@ def _first_execution(rows: Any, newest: list[_Record]) -> int | None:
 
 
 def _live(rows: Any, context: int) -> list[Any]:
-    options = ListOptions(filter_query="state = LIVE", order_by=OrderByField.ID)
-    return rows.get_artifacts_by_context(context, options)
+    return store_conditions.find(
+        lambda options: rows.get_artifacts_by_context(context, options), store_conditions.LIVE
+    )
 
 
 def _read_or_made(rows: Any, context: int, first: int) -> set[str]:
     """URIs of what this execution, and those after it, read and made."""
-    options = ListOptions(filter_query=f"id >= {first}")
-    found = rows.get_executions_by_context(context, options)
+    found = store_conditions.find(
+        lambda options: rows.get_executions_by_context(context, options),
+        store_conditions.since(first),
+    )
     event = metadata_store_pb2.Event
     kinds = (event.INPUT, event.OUTPUT, event.INTERNAL_OUTPUT)
     return _uris(rows, [each.id for each in found], kinds)

@@ -12,6 +12,7 @@ from pipeline import store as questions
 from pipeline.config import Config
 from pipeline.config_drift import SkewConfig
 from pipeline.inputs import RunInputs
+from pipeline.store_conditions import LIVE
 from pipeline.store_connection import Store
 
 _TEXTS = ("text", "source", "target", "tokens")  # roles; the tags are as many as the tokens
@@ -104,7 +105,7 @@ def made_statistics(store: Store, key: str | None = None) -> list[MadeStatistics
     """
     if not store.exists():
         return []
-    kind, live = "components.SpanStatistics", "state = LIVE"
+    kind, live = "components.SpanStatistics", LIVE
     with store.opened() as rows:
         if key is None:
             found = questions.artifacts(rows, store, kind, live)

@@ -12,12 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ml_metadata.metadata_store import ListOptions, OrderByField
 from ml_metadata.proto import metadata_store_pb2
 
+from pipeline import store_conditions
 from pipeline.store_connection import Store
 
-_RUNNING = "last_known_state IN (NEW, RUNNING)"
 _RESUMED = "state"  # a component's folder that outlives a kill: see components.trainer.inputs
 _STAGING = ".incoming"  # see components.pusher.versions
 _RUN_ID = re.compile(r"\d{8}-\d{6}(-\d+)?")
@@ -51,8 +50,10 @@ def clean(store: Store, artifacts: str, push_to: str) -> list[Ended]:
         context = rows.get_context_by_type_and_name("pipeline", store.pipeline)
         if context is None:
             return []
-        options = ListOptions(filter_query=_RUNNING, order_by=OrderByField.ID)
-        found = rows.get_executions_by_context(context.id, options)
+        found = store_conditions.find(
+            lambda options: rows.get_executions_by_context(context.id, options),
+            store_conditions.RUNNING,
+        )
         ended: dict[str, list[str]] = {}
         for execution in found:
             run, node = _run_and_node(rows, execution.id)

@@ -7,21 +7,20 @@ the rows of this pipeline that answer it.
 
 import itertools
 import os
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ml_metadata.metadata_store import ListOptions, OrderByField
 from ml_metadata.proto import metadata_store_pb2
 
 from components.pusher.rollback import REVOKED
+from pipeline import store_conditions as conditions
+from pipeline.store_conditions import LIVE, Condition
 from pipeline.store_connection import Store
 
-_PAGE = 100  # as ml_metadata's client reads
 _NEWEST = 20  # of what is looked through from its newest end; the wanted one is among them, mostly
-_TO_ESCAPE = re.compile(r"""['"\\\n]+""")
-_BLESSED = "custom_properties.blessed.int_value = 1"
+_BLESSED = conditions.number("blessed", 1)
+_FAILED = conditions.number("blessed", 0)
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ def vocabularies(store: Store) -> list[MadeVocabulary]:
     if not store.exists():
         return []
     with store.opened() as rows:
-        found = artifacts(rows, store, "components.Vocabulary", "state = LIVE")
+        found = artifacts(rows, store, "components.Vocabulary", LIVE)
     return [
         MadeVocabulary(
             artifact.uri,
@@ -74,10 +73,10 @@ def models(store: Store, data_key: str | None = None) -> list[MadeModel]:
         return []
     with store.opened() as rows:
         if data_key is None:
-            found = artifacts(rows, store, "Model", "state = LIVE")
-            given = artifacts(rows, store, "ModelBlessing", f"state = LIVE AND {_BLESSED}")
+            found = artifacts(rows, store, "Model", LIVE)
+            given = artifacts(rows, store, "ModelBlessing", LIVE & _BLESSED)
         else:
-            given = newest(rows, store, "ModelBlessing", f"state = LIVE AND {_BLESSED}")
+            given = newest(rows, store, "ModelBlessing", LIVE & _BLESSED)
             of_them = _models_with(rows, {_number(each, "current_model_id") for each in given})
             same = of_value(rows, store, "Model", "data_key", data_key)
             found = sorted({each.id: each for each in (*of_them, *same)}.values(), key=_id)
@@ -149,23 +148,21 @@ def _in_question(rows: Any, store: Store, unfit: set[int] | None) -> list[Any]:
     # Two questions: one about either property leaves out the rows that lack one of them.
     found = list(_revoked(rows, store))
     if unfit is None:
-        found += artifacts(rows, store, "ModelBlessing", f"state = LIVE AND {_BLESSED}")
+        found += artifacts(rows, store, "ModelBlessing", LIVE & _BLESSED)
     elif unfit:
-        found += artifacts(rows, store, "ModelBlessing", f"{_BLESSED} AND {_of_models(unfit)}")
+        found += artifacts(rows, store, "ModelBlessing", _BLESSED & _of_models(unfit))
     return list({each.id: each for each in found}.values())
 
 
 def _revoked(rows: Any, store: Store) -> list[Any]:
-    revoked = f"state = LIVE AND custom_properties.{REVOKED}.int_value = 1"
-    return artifacts(rows, store, "ModelBlessing", revoked)
+    return artifacts(rows, store, "ModelBlessing", LIVE & conditions.number(REVOKED, 1))
 
 
 def _unfit(rows: Any, store: Store) -> set[int]:
     """The ids of the models whose last serving check failed."""
-    failed = "custom_properties.blessed.int_value = 0"
     suspects = {
         _number(each, "current_model_id")
-        for each in artifacts(rows, store, "InfraBlessing", f"state = LIVE AND {failed}")
+        for each in artifacts(rows, store, "InfraBlessing", LIVE & _FAILED)
     }
     if not suspects:
         return set()
@@ -176,9 +173,8 @@ def _unfit(rows: Any, store: Store) -> set[int]:
     return {model for model, blessed in last.items() if not blessed}
 
 
-def _of_models(ids: set[int]) -> str:
-    numbers = ", ".join(map(str, sorted(ids)))
-    return f"state = LIVE AND custom_properties.current_model_id.int_value IN ({numbers})"
+def _of_models(ids: set[int]) -> Condition:
+    return LIVE & conditions.number("current_model_id", *ids)
 
 
 def set_aside(store: Store) -> int:
@@ -195,8 +191,7 @@ def last_failed_check(store: Store) -> int:
     if not store.exists():
         return 0
     with store.opened() as rows:
-        failed = "custom_properties.blessed.int_value = 0"
-        return next((each.id for each in _newest_first(rows, store, "InfraBlessing", failed)), 0)
+        return next((each.id for each in _newest_first(rows, store, "InfraBlessing", _FAILED)), 0)
 
 
 def last_lost_push(store: Store) -> int:
@@ -207,24 +202,20 @@ def last_lost_push(store: Store) -> int:
     if not store.exists():
         return 0
     with store.opened() as rows:
-        pushed = "custom_properties.pushed.int_value = 1"
+        pushed = conditions.number("pushed", 1)
         for each in _newest_first(rows, store, "PushedModel", pushed):
             if not os.path.isdir(each.custom_properties["pushed_destination"].string_value):
                 return each.id
     return 0
 
 
-def artifacts(rows: Any, store: Store, kind: str, condition: str) -> list[Any]:
+def artifacts(rows: Any, store: Store, kind: str, condition: Condition) -> list[Any]:
     """This pipeline's artifacts of a type that meet a condition, oldest first."""
-    context = rows.get_context_by_type_and_name("pipeline", store.pipeline)
-    if context is None:
-        return []
-    query = f"type = '{kind}' AND {condition}"
-    options = ListOptions(filter_query=query, order_by=OrderByField.ID)
-    return rows.get_artifacts_by_context(context.id, options)
+    read = _reader(rows, store)
+    return conditions.find(read, conditions.of_type(kind) & condition) if read else []
 
 
-def newest(rows: Any, store: Store, kind: str, condition: str) -> list[Any]:
+def newest(rows: Any, store: Store, kind: str, condition: Condition) -> list[Any]:
     """The newest few of the same, oldest first."""
     found = itertools.islice(_newest_first(rows, store, kind, condition), _NEWEST)
     return list(found)[::-1]
@@ -232,24 +223,18 @@ def newest(rows: Any, store: Store, kind: str, condition: str) -> list[Any]:
 
 def of_value(rows: Any, store: Store, kind: str, name: str, text: str) -> list[Any]:
     """Those that still exist of which a property has this value, oldest first."""
-    # ml_metadata's quoting is not that of every database (a " ends the text for PostgreSQL): what would be
-    # escaped is left open.
-    pattern = _TO_ESCAPE.sub("%", text)
-    wanted = f"custom_properties.{name}.string_value LIKE '{pattern}'"
-    found = artifacts(rows, store, kind, f"state = LIVE AND {wanted}")
-    return [each for each in found if each.custom_properties[name].string_value == text]
+    return artifacts(rows, store, kind, LIVE & conditions.text(name, text))
 
 
-def _newest_first(rows: Any, store: Store, kind: str, condition: str) -> Iterator[Any]:
-    """The same, newest first, and no more of them than are looked at, but for a page."""
+def _newest_first(rows: Any, store: Store, kind: str, condition: Condition) -> Iterator[Any]:
+    read = _reader(rows, store)
+    if read:
+        yield from conditions.newest_first(read, conditions.of_type(kind) & condition)
+
+
+def _reader(rows: Any, store: Store) -> conditions.Read | None:
+    """Reads this pipeline's artifacts; None: it has none."""
     context = rows.get_context_by_type_and_name("pipeline", store.pipeline)
-    query, before = f"type = '{kind}' AND {condition}", ""
-    while context is not None:
-        options = ListOptions(
-            limit=_PAGE, filter_query=query + before, order_by=OrderByField.ID, is_asc=False
-        )
-        found = rows.get_artifacts_by_context(context.id, options)
-        yield from found
-        if len(found) < _PAGE:
-            return
-        before = f" AND id < {found[-1].id}"
+    if context is None:
+        return None
+    return lambda options: list(rows.get_artifacts_by_context(context.id, options))

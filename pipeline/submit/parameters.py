@@ -145,7 +145,9 @@ def _fits(value: Any, kind: str) -> bool:
     if isinstance(value, bool):
         return kind == "BOOLEAN"
     if kind == "NUMBER_INTEGER":
-        return isinstance(value, int) and abs(value) <= _LARGEST_INTEGER
+        # Of a job file, or of an answer of the service: 20.0 is 20.
+        whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+        return whole and abs(value) <= _LARGEST_INTEGER
     if kind == "NUMBER_DOUBLE":
         return isinstance(value, int | float) and math.isfinite(value)
     python = {"STRING": str, "LIST": list, "STRUCT": dict}.get(kind)

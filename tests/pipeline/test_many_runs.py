@@ -49,7 +49,7 @@ def looked_up(book: Book, number: int) -> tuple[str, str]:
 def test_questions_read_as_little_after_many_runs_as_after_few(tmp_path, monkeypatch) -> None:
     book = Book(tmp_path)
     monkeypatch.setattr(store, "_NEWEST", 3)
-    monkeypatch.setattr(store, "_PAGE", 3)
+    monkeypatch.setattr(store_conditions, "_PAGE", 3)
 
     def cost() -> tuple[int, int]:
         asked: dict[str, int] = collections.Counter()

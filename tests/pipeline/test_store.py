@@ -143,7 +143,7 @@ def test_what_is_asked_does_not_grow_with_what_was_pruned(book: Book, monkeypatc
         gone = {"pushed": 1, "pushed_destination": "gone"}
         return [*found, book.artifact("PushedModel", "p", **gone)]
 
-    monkeypatch.setattr(store, "_PAGE", 3)
+    monkeypatch.setattr(store_conditions, "_PAGE", 3)
     run(1)
     costs = []
     for number in range(2, 10):
