@@ -20,12 +20,14 @@ class Entry:
       size: in bytes.
       changed: seconds since 1970. Here that is the inode's own time, which no copying sets back.
       stamp: differs when the file is another one, though name and size are not.
+      leads_nowhere: whether it is a link to what is not there, as on a share that is not mounted.
     """
 
     name: str
     size: int
     changed: float
     stamp: str
+    leads_nowhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def look_at(span: int, folder: str) -> Seen:
     try:
         changed = os.stat(folder).st_ctime
         with os.scandir(folder) as found:
-            entries = tuple(_entry(each) for each in found if each.is_file())
+            entries = tuple(_entry(each) for each in found if _is_file(each))
     except OSError as error:
         return Seen(span, folder, problem=f"{error.filename or folder}: {error.strerror}")
     if odd := [each.name for each in entries if not _is_text(each.name)]:
@@ -114,19 +116,33 @@ def _is_text(name: str) -> bool:
     return True
 
 
+def _is_file(found: os.DirEntry[str]) -> bool:
+    """Whether an entry is a file, or a link that leads nowhere, behind which one may be."""
+    return found.is_file() or _leads_nowhere(found)
+
+
+def _leads_nowhere(found: os.DirEntry[str]) -> bool:
+    return found.is_symlink() and not os.path.exists(found.path)
+
+
 def _entry(found: os.DirEntry[str]) -> Entry:
-    facts = found.stat()
+    leads_nowhere = _leads_nowhere(found)
+    facts = found.stat(follow_symlinks=not leads_nowhere)
     stamp = f"{facts.st_mtime_ns} {facts.st_ctime_ns} {facts.st_ino}"
-    return Entry(found.name, facts.st_size, facts.st_ctime, stamp)
+    return Entry(found.name, facts.st_size, facts.st_ctime, stamp, leads_nowhere)
 
 
 def signature(seen: Seen, reading: Reading) -> str:
     """A digest of what would be read, from the files' names, sizes and times alone.
 
     Raises:
-      InputError: there is no file to read, or one fits two splits.
+      InputError: there is no file to read, one fits two splits, or is a link to what is not there.
     """
     read = reading.files(seen.entries)
+    for entry, _ in read:
+        if entry.leads_nowhere:
+            path = os.path.join(seen.folder, entry.name)
+            raise InputError(f"{path}: got a link to what is not there, expected a file")
     if not read:
         names = [entry.name for entry in seen.entries if entry.name not in files.MARKERS]
         raise InputError(

@@ -18,6 +18,7 @@ from pipeline.retrain.states import Run
 from pipeline.retrain.telling import Facts
 
 _POLL_SECONDS = 0.1
+_EVAL = "eval_"  # before the name of a metric of the eval split
 
 
 class Metrics:
@@ -54,8 +55,11 @@ class Metrics:
     def _came_out(self, facts: Facts) -> None:
         self._values["last_run_seconds"] = facts["seconds"]
         self._values["last_success_timestamp_seconds"] = facts["at"]
+        # A metric that this model has no value for, as a loss that is NaN, must not show the last model's.
+        for name in [name for name in self._values if name.startswith(_EVAL)]:
+            del self._values[name]
         for name, value in facts["metrics"].items():
-            self._values[f"eval_{name}"] = value
+            self._values[f"{_EVAL}{name}"] = value
         if facts["version"] is not None:
             self._values["pushed_version"] = float(facts["version"])
 

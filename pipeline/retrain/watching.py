@@ -3,6 +3,7 @@
 Polling always goes on, as on a network file system others' files cause no events here.
 """
 
+import contextlib
 import os
 import select
 import signal
@@ -202,8 +203,9 @@ class FileEvents:
 
 def _folders(pattern: SpanPattern) -> list[str]:
     """The folders in which files of spans appear: that of the spans, and those of each of them."""
-    found = [pattern.root]
-    entries = sorted(os.listdir(pattern.root)) if os.path.isdir(pattern.root) else []
+    found, entries = [pattern.root], list[str]()
+    with contextlib.suppress(OSError):  # not there, or out of reach: the look before has said so
+        entries = sorted(os.listdir(pattern.root))
     for entry in entries:
         if pattern.span_of(entry) is not None:
             folder = os.path.join(pattern.root, entry)

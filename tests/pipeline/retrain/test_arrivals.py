@@ -258,7 +258,16 @@ def test_what_cannot_be_read_is_named_and_the_others_go_on(write) -> None:
     assert found[1].why == "data/span-1: span 1 is also in data/span-01, expected one folder"
     assert "data/span-2: no file to read: got nothing, expected .jsonl" in found[2].why
     assert (found[2].signature, found[4].ready) == ("", True)
-    assert found[3].ready  # a link to nothing is no file
+    named = "data/span-3/b.jsonl: got a link to what is not there, expected a file"
+    assert (found[3].ready, found[3].why) == (False, named)  # half of it is not the span
+
+
+def test_a_link_to_nothing_that_is_not_read_holds_nothing_up(write) -> None:
+    write(1)
+    for name in (".#a.jsonl", "notes.txt"):  # the first as an editor makes it
+        os.symlink("nowhere", f"data/span-1/{name}")
+    write(1, "_SUCCESS", "")
+    assert look(configured())[1].ready
 
 
 def test_a_file_that_changes_while_it_is_read_is_not_ready(write, monkeypatch) -> None:

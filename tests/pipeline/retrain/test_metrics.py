@@ -35,6 +35,18 @@ def test_a_process_that_starts_knows_the_last_run() -> None:
     assert 'tokenline_runs_total{pipeline="p",state="pushed"} 0' in lines
 
 
+def test_what_the_last_model_has_no_value_for_is_not_shown() -> None:
+    measured = Metrics("p")
+    facts = {"at": 1.0, "seconds": 2.0, "version": 3}
+    measured("run_pushed", facts | {"metrics": {"masked_token_loss": 1.5, "token_count": 9.0}})
+    # A model whose loss is NaN: `metrics.json` leaves such values out.
+    measured("run_refused", facts | {"version": None, "metrics": {"token_count": 8.0}})
+    text = measured.text()
+    assert "eval_masked_token_loss" not in text
+    assert 'tokenline_eval_token_count{pipeline="p"} 8.0' in text
+    assert 'tokenline_pushed_version{pipeline="p"} 3.0' in text
+
+
 def test_the_port_is_on_loopback_and_has_one_page() -> None:
     with served(lambda: "tokenline_x 1\n", 0) as port:
         place = f"http://127.0.0.1:{port}"

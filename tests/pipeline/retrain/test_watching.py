@@ -92,6 +92,18 @@ def test_where_there_are_no_events_it_waits_and_tries_again(data, monkeypatch) -
         assert absent.problem.startswith("no file events: ")
 
 
+def test_a_folder_that_cannot_be_listed_is_waited_for(data, monkeypatch) -> None:
+    def refused(path: str) -> list[str]:
+        raise PermissionError(13, "Permission denied", path)
+
+    with Stop() as stop:
+        events = FileEvents(f"{data}/span-{{SPAN}}", stop, gathered_seconds=0.0)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "listdir", refused)
+            events(0.2)
+        assert events(LONG)  # the folders of spans are others than at the look before
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_every_wait_at_once(data: pathlib.Path, number: int) -> None:
     before = signal.getsignal(number)
