@@ -14,8 +14,8 @@ class RetrainWindow:
     """A window that slides on with each new span."""
 
     spans: int = required("how many spans a run reads, the new ones included", ge=1)
-    refused: int = setting(
-        3, "up to so many spans are read again, besides, until a model is pushed that has learned from them",
+    refused: int | None = setting(
+        None, "spans of refused models that are read again, too, until one is pushed; none given: all",
         ge=0,
     )  # fmt: skip
 
@@ -73,6 +73,6 @@ class RetrainConfig:
         return None if self.window == "all" else self.window.spans
 
     @property
-    def most_refused(self) -> int:
-        """How many spans of refused models it reads besides."""
-        return 0 if self.window == "all" else self.window.refused
+    def most_refused(self) -> int | None:
+        """How many spans of refused models it reads besides; None for all."""
+        return None if self.window == "all" else self.window.refused

@@ -73,6 +73,7 @@ _SIGNS = (
 )
 _BEING_MADE = (
     r"duplicate key value|already exists|Duplicate entry|a subset of tables|concurrently updated"
+    r"|schema_version|schema version"  # where its number is not there yet; else it is the same the next time
 )
 _NOT_THEIRS = ("NotFoundError", "AlreadyExistsError", "InvalidArgumentError")
 

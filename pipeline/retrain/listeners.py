@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 
 from pipeline.retrain.telling import Facts
@@ -65,15 +66,18 @@ class Notify:
             return
         document = json_line(self.pipeline, event, facts) + "\n"
         try:
-            done = subprocess.run(
-                list(self.command),
-                input=document.encode(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                timeout=_NOTIFY_SECONDS,
-                check=False,
-            )
-            problem = f"exit code {done.returncode}: {_last_line(done.stderr)}"
+            # A file: the end of a pipe would be waited for, which what the command leaves behind may hold.
+            with tempfile.TemporaryFile() as said:
+                done = subprocess.run(
+                    list(self.command),
+                    input=document.encode(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=said,
+                    timeout=_NOTIFY_SECONDS,
+                    check=False,
+                )
+                said.seek(0)
+                problem = f"exit code {done.returncode}: {_last_line(said.read())}"
             if done.returncode == 0:
                 return
         except OSError as error:

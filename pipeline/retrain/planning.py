@@ -14,7 +14,7 @@ def next_plan(
     state: State,
     *,
     window: int | None,
-    refused: int,
+    refused: int | None,
     together: bool,
     code: str,
     config_digest: str,
@@ -29,7 +29,7 @@ def next_plan(
     Args:
       state: the ledger.
       window: how many spans a run reads at most, unless more are new; None for all.
-      refused: how many spans that were refused since the last push it reads even so.
+      refused: how many spans that were refused since the last push it reads even so; None for all.
       together: all pending spans are new in one run, instead of one a run.
       code, config_digest: what else decides the result.
       now: Unix seconds.
@@ -63,7 +63,12 @@ def head(state: State) -> SpanVersion | None:
 
 
 def replayed(
-    state: State, taken: Collection[int], *, room: int | None, refused: int, readable: Readable
+    state: State,
+    taken: Collection[int],
+    *,
+    room: int | None,
+    refused: int | None,
+    readable: Readable,
 ) -> list[SpanVersion]:
     """What a window reads again, the highest numbers first: of each span the version that was trained last.
 
@@ -71,14 +76,14 @@ def replayed(
       state: the ledger.
       taken: spans that are not to be among them.
       room: how many; None for all.
-      refused: up to so many that were refused since the last push are among them, room or not.
+      refused: up to so many that were refused since the last push are among them, room or not; None: all.
       readable: see `next_plan`.
     """
     newest, again = state.newest(), state.refused_since_push()
     found: list[SpanVersion] = []
     owed = 0
     for one in reversed(state.trained().values()):
-        is_owed = one.identity in again and owed < refused
+        is_owed = one.identity in again and (refused is None or owed < refused)
         if one.span in taken or not (is_owed or room is None or len(found) < room):
             continue
         if readable(one) if newest[one.span] != one else not one.gone:

@@ -11,6 +11,7 @@ import sys
 from components.code_hash import code_hash
 from pipeline.retrain.supervise import code_path
 
+_MOST_SECONDS = 120.0
 CODE = ("transform", "components", "pipeline")
 
 
@@ -67,13 +68,17 @@ def problem_of(config_file: str, *, port: int = 0) -> str:
       port: at which this process serves metrics, and the new one would; 0: at none.
     """
     command = [sys.executable, "-m", "pipeline", "retrain", "--check", str(port)]
-    done = subprocess.run(
-        [*command, "--config", config_file],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        env=os.environ | {"PYTHONPATH": code_path()},
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [*command, "--config", config_file],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=os.environ | {"PYTHONPATH": code_path()},
+            timeout=_MOST_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:  # a mount that hangs
+        return f"what a start needs could not be looked at within {_MOST_SECONDS:.0f} s"
     if done.returncode == 0:
         return ""
     lines = done.stderr.decode("utf-8", "replace").strip().splitlines()

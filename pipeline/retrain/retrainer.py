@@ -75,7 +75,8 @@ class Retrainer:
             self._teller.tell(
                 "nothing_new",
                 known=len(newest),
-                waiting=sum(each.state in ("waiting", "pending") for each in newest),
+                pending=sum(each.state == "pending" for each in newest),
+                waiting=sum(each.state == "waiting" for each in newest),
                 parked=sum(each.state == "parked" for each in newest),
             )
         if "failed" in ended:
@@ -181,6 +182,8 @@ class Retrainer:
                 counts = collections.Counter(each.state for each in seen.newest().values())
                 self._teller.tell("looked", spans=dict(counts))
                 tell_changes(self._teller, state, seen)
+                if _parked(seen) - _parked(state):  # by `retrain.late: error`
+                    self._ends.states.append("bad")
                 return seen
 
     def _is_outdated(self, *, anew: bool = False) -> bool:
@@ -255,6 +258,10 @@ class Retrainer:
 def _what_is_the_same(error: InputError | OSError) -> str:
     """What of a trouble does not change while it lasts: how long a lock has been held does."""
     return f"held by {error.holder}" if isinstance(error, lock.Held) else str(error)
+
+
+def _parked(state: State) -> set[tuple[int, int]]:
+    return {one.identity for one in state.newest().values() if one.state == "parked"}
 
 
 def _new(plan: Plan) -> str:

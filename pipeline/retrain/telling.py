@@ -55,7 +55,7 @@ _LINES = {
     "{pending_spans} pending; mend the cause, then `tokenline retrain --retry all`",
     "renewed": "  the code or the configuration has changed: going on with the new one",
     "not_renewed": "  the code or the configuration has changed, and cannot be used: {reason}; waiting",
-    "nothing_new": "nothing new: {known_spans} known, {waiting} waiting, {parked} parked",
+    "nothing_new": "nothing new: {known_spans} known, {pending} pending, {waiting} waiting, {parked} parked",
     "waiting": "  nothing due; waiting for new spans (Ctrl-C ends it)",
     "trouble": "  {reason}; waiting",
     "locked": "  {reason}; waiting",

@@ -1,8 +1,27 @@
 """What a failed node becomes, whatever Beam makes of its exception."""
 
 import pytest
+from ml_metadata.proto import metadata_store_pb2
+from tfx.orchestration import pipeline
+from tfx.orchestration.portable import data_types, launcher
 
 from pipeline import local_runner
+
+NOTHING = pipeline.Pipeline(
+    "nothing", "root", metadata_connection_config=metadata_store_pb2.ConnectionConfig()
+)
+
+
+def test_inputs_that_cannot_be_looked_up_are_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TFX notes it and goes on, as if the node and all after it were cached."""
+    info = data_types.ExecutionInfo(execution_id=7)
+    result = launcher._ExecutionPreparationResult(info, contexts=[], is_execution_needed=False)
+    monkeypatch.setattr(launcher.Launcher, "_prepare_execution", lambda self: result)
+    node = local_runner._Launcher.__new__(local_runner._Launcher)
+    with pytest.raises(RuntimeError, match="its inputs could not be looked up"):
+        node._prepare_execution()
+    result.execution_metadata = metadata_store_pb2.Execution(id=7)  # from the cache
+    assert node._prepare_execution() is result
 
 
 @pytest.mark.parametrize("cause", [KeyboardInterrupt(), ValueError("the node's own words")])
@@ -17,7 +36,7 @@ def test_beams_wrapping_is_undone(monkeypatch: pytest.MonkeyPatch, cause: BaseEx
         KeyboardInterrupt if isinstance(cause, KeyboardInterrupt) else local_runner.NodeFailure
     )
     with pytest.raises(expected) as raised:
-        local_runner.run(None, lambda node: None)
+        local_runner.run(NOTHING, lambda node: None)
     if expected is local_runner.NodeFailure:
         assert raised.value.cause is cause
         assert str(raised.value) == "Node: the node's own words"
@@ -30,7 +49,7 @@ def test_a_failure_outside_any_node_keeps_its_type(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(local_runner._Runner, "run", run)
     with pytest.raises(OSError, match="no space left"):
-        local_runner.run(None, lambda node: None)
+        local_runner.run(NOTHING, lambda node: None)
 
 
 def test_a_beam_executor_gets_the_profile_s_arguments_and_the_cache_is_not_told() -> None:

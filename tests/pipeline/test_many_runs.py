@@ -9,7 +9,7 @@ import pytest
 from ml_metadata.metadata_store import MetadataStore
 from store_book import Book
 
-from pipeline import base_model, run_details, span_checks, store
+from pipeline import base_model, run_details, span_checks, store, store_conditions
 from pipeline.inputs import RunInputs
 
 SPLIT = {"split": '{"train": 9}', "split_by": '["text"]'}

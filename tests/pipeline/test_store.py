@@ -9,7 +9,7 @@ from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as proto
 from store_book import Book
 
-from pipeline import store
+from pipeline import store, store_conditions
 from pipeline.store_connection import Store
 
 

@@ -27,7 +27,7 @@ CHOICES = {
     "meanwhile": ("nothing", "nothing", "nothing", "other", "dies before", "dies after"),
     "late": ("retrain", "retrain", "ignore", "error"),
     "window": (1, 2, 3, None),
-    "refused": (0, 1, 3),
+    "refused": (0, 1, 3, None),
     "readable": ("", "x", "xyz"),
     "together": (False, True),
     "retries": (0, 1, 2),
@@ -403,7 +403,8 @@ class LedgerMachine(RuleBasedStateMachine):
         room = len(others) if most is None else max(0, most - len(plan.new))
         wanted = {one.span for one in others[max(0, len(others) - room) :]}
         lost = [one.span for one in others if self.is_lost(state, one)]
-        wanted |= set(lost[max(0, len(lost) - self.planned["refused"]) :])
+        refused = self.planned["refused"]
+        wanted |= set(lost if refused is None else lost[max(0, len(lost) - refused) :])
         assert set(spans) == wanted | new, "not the newest others, and those that were refused"
         assert self.plan(state) == plan, "not the same run for the same ledger"
 

@@ -64,7 +64,11 @@ MUTANTS = {
         "list(state.trained().values())",
     ),
     "what was refused is lost": ("planning", "is_owed or room is None", "room is None"),
-    "windows grow with each refusal": ("planning", " and owed < refused", ""),
+    "windows grow with each refusal": (
+        "planning",
+        " and (refused is None or owed < refused)",
+        "",
+    ),
     "content that comes back is taken for the run of before": (
         "planning",
         "if _is_back(state, one)",

@@ -137,8 +137,8 @@ LINES = [
     ),
     (
         "nothing_new",
-        {"known": 1, "waiting": 0, "parked": 0},
-        "nothing new: 1 span known, 0 waiting, 0 parked",
+        {"known": 1, "pending": 0, "waiting": 0, "parked": 0},
+        "nothing new: 1 span known, 0 pending, 0 waiting, 0 parked",
     ),
 ]
 

@@ -99,3 +99,13 @@ def test_while_late_files_are_still_being_copied_the_window_is_as_before(runs, s
     assert once() == 0
     assert states()[1] == "waiting"
     assert last_read(runs) == {1: ["some words 1"], 2: ["some words 2"], 3: ["some words 3"]}
+
+
+def test_late_files_that_are_an_error_are_told_by_the_exit_code(runs, span, late) -> None:
+    config = pathlib.Path("config.yaml")
+    config.write_text(config.read_text().replace("late: ignore", "late: error"))
+    assert once() == 0
+    late(1)
+    assert once() == 2
+    assert states()[1] == "parked"
+    assert once() == 0  # once
