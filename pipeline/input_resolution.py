@@ -41,7 +41,21 @@ def _executions(store: Any, contexts: Sequence[Any]) -> list[Any]:
     wanted = [f"contexts_{number}.id = {each.id}" for number, each in enumerate(contexts)]
     options = ListOptions(filter_query=" AND ".join(wanted), order_by=OrderByField.ID)
     found = store_conditions.asked(lambda: list(store.get_executions(list_options=options)))
-    return _read_all_executions(store, contexts) if found is None else found
+    return _of_one_run(store, contexts) if found is None else found
+
+
+def _of_one_run(store: Any, contexts: Sequence[Any]) -> list[Any]:
+    """The same where ml_metadata has no queries: a run has few executions, a node has all there ever were."""
+    run = next((each for each in contexts if each.type == "pipeline_run"), None)
+    if run is None:
+        return list(_read_all_executions(store, contexts))
+    wanted = {each.id for each in contexts}
+    found = sorted(store.get_executions_by_context(run.id), key=lambda each: int(each.id))
+    return [
+        each
+        for each in found
+        if wanted <= {context.id for context in store.get_contexts_by_execution(each.id)}
+    ]
 
 
 def _artifacts(handle: Any, channel: Any) -> list[Any]:

@@ -8,7 +8,7 @@ from tfx.orchestration import metadata
 from tfx.orchestration.portable.input_resolution import channel_resolver
 from tfx.proto.orchestration import pipeline_pb2
 
-from pipeline import input_resolution
+from pipeline import input_resolution, store_conditions
 from pipeline.store_connection import Store
 
 
@@ -64,8 +64,10 @@ def book(tmp_path) -> Book:
     return book
 
 
+@pytest.mark.parametrize("queries", [True, False])
 @pytest.mark.parametrize("name", CHANNELS)
-def test_the_same_artifacts_are_found(book, name) -> None:
+def test_the_same_artifacts_are_found(book, name, queries, monkeypatch) -> None:
+    monkeypatch.setattr(store_conditions, "_answers_queries", queries)
     with metadata.Metadata(book.store.connection()) as handle:
         theirs = channel_resolver.resolve_union_channels(handle, [CHANNELS[name]])
         with input_resolution.by_query():
@@ -77,7 +79,13 @@ def test_the_same_artifacts_are_found(book, name) -> None:
     assert bool(ours) == (name not in NOTHING)
 
 
-def test_what_a_node_of_a_run_reads_costs_as_much_after_many_runs(book, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("queries", "read"), [(True, 1), (False, 4)]
+)  # the run's; q has one of that name
+def test_what_a_node_of_a_run_reads_costs_as_much_after_many_runs(
+    book, queries, read, monkeypatch
+) -> None:
+    monkeypatch.setattr(store_conditions, "_answers_queries", queries)
     rows = []
     call = MetadataStore._call
 
@@ -95,4 +103,4 @@ def test_what_a_node_of_a_run_reads_costs_as_much_after_many_runs(book, monkeypa
     few = cost()
     more_runs(book, range(4, 20))
     assert cost() == few
-    assert sum(few) == 1
+    assert sum(few) == read
