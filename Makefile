@@ -14,7 +14,8 @@ run: setup
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-# retrain killed at every named point and at random times, 22 minutes; then RETRAIN_SPANS in a row, an hour.
+# retrain killed at every named point and at random times, metadata on servers, lines emulated apart and submitted, the image
+# where debootstrap is: about 45 minutes on two cores; and RETRAIN_SPANS in a row, an hour.
 RETRAIN_SPANS ?= 200
 test-slow: setup
 	RETRAIN_SPANS=$(RETRAIN_SPANS) $(BIN)/python -m pytest -m slow -v
