@@ -31,6 +31,7 @@ COMPONENTS = (
     "ServingCheck",
     "Pusher",
 )
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _LABEL = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
 _NETWORK = re.compile(r"projects/[0-9]+/global/networks/[a-z0-9-]+")
@@ -57,6 +58,12 @@ def _addresses(cloud: "CloudConfig", problems: Problems) -> None:
             continue  # it follows from the root
         if place and place.partition("://")[0] not in SCHEMES:
             problems.add(f"cloud.{key}", f"got {place!r}, expected an address at {expected}")
+        elif place and not _BUCKET.fullmatch(place.partition("://")[2].split("/")[0]):
+            text = f"got {place!r}, expected a bucket's name of a-z, 0-9, '.', '_' and '-'"
+            problems.add(f"cloud.{key}", text)
+        elif key != "data" and SPAN in place:
+            text = f"got {place!r}, expected no {SPAN}: it is filled in for data only"
+            problems.add(f"cloud.{key}", text)
         elif place.endswith("/"):
             problems.add(f"cloud.{key}", f"got {place!r}, expected no / at its end")
 

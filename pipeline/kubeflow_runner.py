@@ -71,7 +71,7 @@ def write(job: dict[str, Any], output: str) -> None:
 
 
 def check_outputs(outputs: Sequence[str]) -> None:
-    """Make sure that each file has a known kind, before anything heavy is loaded.
+    """Make sure that each file has a known kind and a folder, before anything heavy is loaded.
 
     Raises:
       InputError: one has not.
@@ -79,6 +79,8 @@ def check_outputs(outputs: Sequence[str]) -> None:
     for output in outputs:
         if not output.endswith((".json", *_YAML)):
             raise InputError(f"{output}: got this name, expected one with .json or .yaml")
+        if not os.path.isdir(folder := os.path.dirname(output) or os.curdir):
+            raise InputError(f"{output}: got no folder {folder}, expected one that is there")
 
 
 def _compiled(

@@ -16,6 +16,8 @@ _CONDITION_KEY = re.compile(
 
 def check(spec: Json) -> Iterator[Finding]:
     """Every edge of every dag."""
+    if not spec["root"].get("dag", {}).get("tasks"):
+        yield Finding("root", "got no tasks, expected a dag of them")
     for dag in dags(spec):
         for name, task in dag.tasks.items():
             place = f"{dag.place}.{name}"
@@ -34,9 +36,13 @@ def check(spec: Json) -> Iterator[Finding]:
 
 def _runnable(place: str, component: str, spec: Json) -> Iterator[Finding]:
     found = spec["components"][component]
-    if "dag" not in found and found.get("executorLabel") not in executors(spec):
-        label = found.get("executorLabel", "")
+    if "dag" in found:
+        return
+    label = found.get("executorLabel", "")
+    if label not in executors(spec):
         yield Finding(place, f"executor {label!r} of {component} is not in the file")
+    elif not executors(spec)[label]:
+        yield Finding(place, f"executor {label!r} of {component} is empty, expected what it runs")
 
 
 def _inputs(place: str, task: Json, component: Json, dag: Dag, spec: Json) -> Iterator[Finding]:

@@ -54,9 +54,19 @@ def _code(place: str, container: Json) -> Iterator[Finding]:
         yield Finding(place, f"runs {path}, which no pipeline service can; expected ServingCheck")
     elif path and not _is_class(path):
         yield Finding(place, f"runs {path}, which cannot be imported")
+    command = container.get("command", [])
+    if path and not command:
+        yield Finding(place, "got no command, expected one: the image has no entrypoint")
+    elif path and (module := _started(command)) and not _is_module(module):
+        yield Finding(place, f"starts {module}, which cannot be imported")
     hook = container.get("lifecycle", {}).get("preCacheCheck", {}).get("command", [])
-    if "-m" in hook[:-1] and not _is_module(module := hook[hook.index("-m") + 1]):
+    if (module := _started(hook)) and not _is_module(module):
         yield Finding(f"{place}.preCacheCheck", f"runs {module}, which cannot be imported")
+
+
+def _started(command: list[str]) -> str:
+    """The module of `python -m`; "" of another command."""
+    return command[command.index("-m") + 1] if "-m" in command[:-1] else ""
 
 
 def _driver(place: str, container: Json) -> Iterator[Finding]:

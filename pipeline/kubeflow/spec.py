@@ -53,7 +53,29 @@ def read(path: str) -> Json:
     spec = job["pipelineSpec"]
     if not isinstance(spec, dict) or "root" not in spec:
         raise InputError(f"{path}: got no root in it, expected a PipelineJob or a pipelineSpec")
+    _check_structure(path, job)
     return job
+
+
+def _check_structure(path: str, job: Json) -> None:
+    """Refuse what the services' own reading refuses; what follows relies on the kinds of all fields."""
+    from google.protobuf import json_format, message
+    from kfp.pipeline_spec import pipeline_spec_pb2 as messages
+
+    spec = job["pipelineSpec"]
+    parts: tuple[tuple[Any, message.Message], ...] = (
+        (job, messages.PipelineJob()),
+        (spec, messages.PipelineSpec()),
+        # For PipelineSpec this is any object.
+        (spec.get("deploymentSpec", {}), messages.PipelineDeploymentConfig()),
+    )
+    for part, parsed in parts:
+        try:
+            json_format.ParseDict(part, parsed, ignore_unknown_fields=True)
+        except json_format.ParseError as error:
+            reason = " ".join(str(error).split())
+            text = f"{path}: not as a pipelineSpec is: {reason}; expected a compiled line"
+            raise InputError(text) from None
 
 
 def dags(spec: Json) -> Iterator[Dag]:

@@ -5,7 +5,7 @@ Loads nothing heavy: `--help` answers at once.
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from components.errors import InputError
@@ -97,6 +97,7 @@ def _told(chosen: argparse.Namespace, call: Callable[[argparse.Namespace], int])
 
 
 def _check_submit(chosen: argparse.Namespace) -> None:
+    _refuse_empty(chosen, {"follow": "a job", "cancel": "a job", "schedule": "CRON"})
     if chosen.follow or chosen.cancel:
         names = ("file", "wait", "schedule", "parameter", "no_cache", "dry_run", "name")
         _refuse(chosen, names, "--follow" if chosen.follow else "--cancel")
@@ -125,6 +126,7 @@ def _submit(chosen: argparse.Namespace) -> int:
 
 
 def _check_schedule(chosen: argparse.Namespace) -> None:
+    _refuse_empty(chosen, dict.fromkeys(_CALLS, "the name of a schedule, or its id"))
     if option := "--list" if chosen.list else _call(chosen) and f"--{_call(chosen)}":
         names = ("cron", "file", "parameter", "no_cache", "dry_run", "name")
         _refuse(chosen, names, option)
@@ -157,6 +159,19 @@ def _what(chosen: argparse.Namespace) -> "What":
 
     cache = False if chosen.no_cache else None
     return What(chosen.file, chosen.target, tuple(chosen.parameter), cache)
+
+
+def _refuse_empty(chosen: argparse.Namespace, expected: Mapping[str, str]) -> None:
+    """Refuse "", as of a shell's variable that is not set: what ends a job would start one instead.
+
+    Raises:
+      InputError: a line for each.
+    """
+    empty = [name for name in expected if getattr(chosen, name) == ""]
+    if empty:
+        raise InputError(
+            "\n".join(f"--{name}: got '', expected {expected[name]}" for name in empty)
+        )
 
 
 def _refuse(chosen: argparse.Namespace, names: tuple[str, ...], beside: str) -> None:

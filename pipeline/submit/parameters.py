@@ -81,7 +81,7 @@ def from_texts(texts: Iterable[str], declared: Mapping[str, Definition]) -> dict
             problems.append(f"--parameter {name}: {_unknown(name, declared)}")
         else:
             read = _from_text(value, declared[name].type)
-            if read is None:
+            if read is None or not _reachable(read, declared[name]):
                 problems.append(f"--parameter {name}: {_mismatch(value, declared[name])}")
             else:
                 found[name] = read
@@ -103,7 +103,7 @@ def check(values: Mapping[str, Any], declared: Mapping[str, Definition], where: 
     for name, value in values.items():
         if name not in declared:
             problems.append(f"{where}: parameter {name}: {_unknown(name, declared)}")
-        elif not _fits(value, declared[name].type):
+        elif not _fits(value, declared[name].type) or not _reachable(value, declared[name]):
             problems.append(f"{where}: parameter {name}: {_mismatch(value, declared[name])}")
     _raise(problems)
 
@@ -154,6 +154,15 @@ def _fits(value: Any, kind: str) -> bool:
     return python is not None and isinstance(value, python)
 
 
+def _reachable(value: Value, definition: Definition) -> bool:
+    """Whether it is an address where the default is one: a container writes to a path, and it is lost."""
+    return not _scheme(definition.default) or bool(_scheme(value))
+
+
+def _scheme(value: Any) -> str:
+    return value.partition("://")[0] if isinstance(value, str) and "://" in value else ""
+
+
 def _mismatch(value: Any, definition: Definition) -> str:
     shown = repr(value)
     if len(shown) > _MOST_SHOWN:
@@ -162,6 +171,8 @@ def _mismatch(value: Any, definition: Definition) -> str:
 
 
 def _expected(definition: Definition) -> str:
+    if scheme := _scheme(definition.default):
+        return f"an address, as its default at {scheme}://"
     return _EXPECTED.get(definition.type, f"a value of type {definition.type or 'unknown'}")
 
 

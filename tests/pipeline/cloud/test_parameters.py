@@ -14,6 +14,9 @@ DECLARED = parameters.declared_by(
         "spans": {"parameterType": "LIST", "defaultValue": []},
     }
 )
+PLACE = parameters.declared_by(
+    {"place": {"parameterType": "STRING", "defaultValue": "gs://bucket/served"}}
+)
 
 
 def test_what_is_given_comes_before_the_defaults() -> None:
@@ -58,3 +61,15 @@ def test_all_that_is_wrong_with_the_values_of_a_file_is_told() -> None:
 
 def test_a_text_stays_a_text() -> None:
     assert parameters.from_texts(["path=7"], DECLARED) == {"path": "7"}
+
+
+@pytest.mark.parametrize("text", ["/home/me/served", "served", ""])
+def test_where_the_default_is_an_address_a_path_is_refused(text: str) -> None:
+    says = f"place: got {text!r}, expected an address, as its default at gs://"
+    with pytest.raises(InputError) as raised:
+        parameters.from_texts([f"place={text}"], PLACE)
+    assert str(raised.value) == f"--parameter {says}"
+    with pytest.raises(InputError) as raised:
+        parameters.complete({"place": text}, PLACE, "line.json")
+    assert str(raised.value) == f"line.json: parameter {says}"
+    assert parameters.from_texts(["place=s3://b/x"], PLACE) == {"place": "s3://b/x"}

@@ -124,6 +124,8 @@ def test_a_dry_run_is_what_is_sent(vertex, config_file, spec_file, capsys):
         ([], "schedule: got nothing, expected CRON, --list, --pause, --resume or --delete"),
         (["0 3 * *", "FILE"], "cron: got '0 3 * *' with 4 fields"),
         (["0 3 * * *", "--list"], "CRON: has no effect with --list"),
+        (["--pause", ""], "--pause: got '', expected the name of a schedule, or its id"),
+        (["0 3 * * *", "--delete", ""], "--delete: got '', expected the name of a schedule"),
         (["--pause", "n", "--dry-run"], "--dry-run: has no effect with --pause"),
     ],
 )

@@ -314,6 +314,10 @@ def test_a_file_of_another_kind_is_refused(tmp_path) -> None:
         InputError, match=r"^p.txt: got this name, expected one with .json or .yaml$"
     ):
         kubeflow_runner.check_outputs(["p.txt"])
+    with pytest.raises(
+        InputError, match=r"^no/p.json: got no folder no, expected one that is there$"
+    ):
+        kubeflow_runner.check_outputs(["p.json", "no/p.json"])
 
 
 def test_a_line_with_findings_is_not_written(tmp_path, capsys, monkeypatch) -> None:

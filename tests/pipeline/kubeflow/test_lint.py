@@ -148,6 +148,22 @@ def driver_that_is_nowhere(job):
     hook["command"][-1] = "components.span_window.drive"
 
 
+def empty_executor(job):
+    job["pipelineSpec"]["deploymentSpec"]["executors"]["Pusher_executor"] = {}
+
+
+def no_command(job):
+    del _executor(job, "Pusher")["container"]["command"]
+
+
+def command_that_is_nowhere(job):
+    _executor(job, "Pusher")["container"]["command"][-1] = "components.entry"
+
+
+def no_tasks(job):
+    job["pipelineSpec"]["root"]["dag"] = {}
+
+
 BROKEN = {
     unknown_producer: "root.VocabularyGen.base_vocabulary: takes an output of 'BaseModel_task', which is",
     unknown_output: "root.Transform.examples: takes 'samples' of ExampleGen, which has no such output",
@@ -171,6 +187,10 @@ BROKEN = {
     wrong_type_of_value: "root.SequenceEvaluator.batch_size: got 'many', expected a value of",
     executor_that_is_nowhere: "executors.Pusher_executor: runs components.pusher.executor.Runner,",
     driver_that_is_nowhere: "executors.SpanWindow_executor.preCacheCheck: runs components.span_window.drive,",
+    empty_executor: "root.Pusher: executor 'Pusher_executor' of Pusher is empty, expected what",
+    no_command: "executors.Pusher_executor: got no command, expected one: the image has no",
+    command_that_is_nowhere: "executors.Pusher_executor: starts components.entry, which cannot",
+    no_tasks: "root: got no tasks, expected a dag of them",
 }  # fmt: skip
 
 
@@ -270,6 +290,14 @@ def test_the_command_lints_a_file(job, tmp_path, capsys) -> None:
         ("p.json", "{", "got no JSON or YAML (Expecting property name"),
         ("p.yaml", "- [", "got no JSON or YAML (while parsing"),
         ("p.json", "[]", "got no root in it, expected a PipelineJob or a pipelineSpec"),
+        ("p.json", '{"pipelineSpec": {"root": 3}}', "not as a pipelineSpec is: "),
+        ("p.json", '{"pipelineSpec": {"root": {}}, "runtimeConfig": 3}', "not as a pipelineSpec"),
+        (
+            "p.json",
+            '{"pipelineSpec": {"root": {}, "deploymentSpec": {"executors": '
+            '{"a": {"container": {"args": 5}}}}}}',
+            "not as a pipelineSpec is: ",
+        ),
         ("p.json", '{"pipelineSpec": 3}', "got no root in it, expected a PipelineJob"),
     ],
 )
