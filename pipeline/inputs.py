@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from components import storage
 from components.errors import InputChanged, InputError
 from components.example_gen import files
 from components.example_gen.preflight import preflight
@@ -109,7 +110,7 @@ def generate_first_span(config: Config) -> None:
 def _wanted_spans(config: Config, spans: Mapping[int, str] | None) -> tuple[tuple[int, ...], str]:
     """The spans to read, none where the path has no {SPAN}, and where on this machine they are."""
     path = config.data.path
-    if staging.is_remote(path):
+    if storage.is_remote(path):
         here = spans is not None and staging.are_here(config, spans)
         there = {} if here else {seen.span: seen for seen in staging.look(path)}
         wanted = dict.fromkeys(_chosen(config, list(there)), "") if spans is None else spans
@@ -169,7 +170,7 @@ def _sequences(config: Config) -> str:
         "subword_files": [
             files.content_digest(side.subwords).hex()
             for side in settings.sides.values()
-            if side.subwords and not staging.is_remote(side.subwords)
+            if side.subwords and not storage.is_remote(side.subwords)
         ],
     }
     if settings.unlearned:
@@ -197,7 +198,7 @@ def _what_tokens_are(settings: Settings) -> Settings:
 
 
 def _absolute(side: Side) -> Side:
-    if not side.subwords or staging.is_remote(side.subwords):
+    if not side.subwords or storage.is_remote(side.subwords):
         return side
     return dataclasses.replace(side, subwords=os.path.abspath(side.subwords))
 

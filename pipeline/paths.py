@@ -5,6 +5,7 @@ import itertools
 import os
 from dataclasses import dataclass
 
+from components import storage
 from pipeline.config import Config
 
 
@@ -82,7 +83,7 @@ def retrain_lock(config: Config) -> str:
 
 def shown(path: str) -> str:
     """A path as the user would type it: relative if it is below the current folder; an address as it is."""
-    if "://" in path:
+    if storage.is_remote(path):
         return path
     relative = os.path.relpath(path)
     return path if relative.startswith("..") else relative

@@ -14,6 +14,7 @@ from tfx.dsl.components.common.importer import Importer
 from tfx.orchestration import pipeline
 
 import components as ours
+from components import storage
 from components.artifacts import SpanStatistics
 from components.code_hash import code_hash
 from components.errors import InputError
@@ -26,7 +27,6 @@ from pipeline.earlier import Earlier
 from pipeline.here import Here
 from pipeline.inputs import RunInputs
 from pipeline.paths import RunPaths
-from pipeline.retrain import staging
 from pipeline.settings import token_settings
 from transform.settings import ADDED_COLUMNS, Settings, Side
 
@@ -222,7 +222,7 @@ def _settings(config: Config, inputs: RunInputs, paths: RunPaths) -> Settings:
     found = token_settings(config, newest_span=max(inputs.spans, default=0))
 
     def kept(name: str, side: Side) -> Side:
-        if not side.subwords or staging.is_remote(side.subwords):
+        if not side.subwords or storage.is_remote(side.subwords):
             return side
         try:  # here, where the file still has the user's name
             learning.check_given(side.subwords, side)

@@ -2,7 +2,7 @@
 
 Its 1.21 has no `filter_query` any more ("ZetaSQL dependency removed"); that is the one for Python 3.12 and
 later. There all rows are read, and looked through here. With a query the time of a question does not grow
-with the pipeline's history; without it grows, by about a second for ten thousand artifacts.
+with the pipeline's history; without one it does.
 """
 
 import functools

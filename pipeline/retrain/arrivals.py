@@ -6,6 +6,7 @@ What has not changed is not read again: a look at 5 000 known spans lists folder
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from components import storage
 from components.errors import InputError
 from components.example_gen import files
 from pipeline.config import Config
@@ -67,7 +68,7 @@ class Scanner:
             is said in its `why`, and the others go on.
         """
         path = self._config.data.path
-        found = staging.look(path) if staging.is_remote(path) else looking.look(path)
+        found = staging.look(path) if storage.is_remote(path) else looking.look(path)
         return [self._arrival(seen, known.get(seen.span, ("", "")), now) for seen in found]
 
     def _arrival(self, seen: Seen, before: tuple[str, str], now: float) -> Arrival:
@@ -105,7 +106,7 @@ class Scanner:
         Raises:
           InputError: it is not what its manifest says, cannot be read, or changes just now.
         """
-        remote = staging.is_remote(seen.folder)
+        remote = storage.is_remote(seen.folder)
         if before[0] == signature and before[1]:
             copy = staging.copy_folder(self._config, seen.span, before[1])
             return (copy if remote else seen.folder), before[1]

@@ -12,6 +12,7 @@ import sys
 import time
 from typing import Any, NoReturn
 
+from components import storage
 from components.code_hash import code_hash
 from components.errors import InputError, Passing
 from components.example_gen import files
@@ -34,7 +35,6 @@ from pipeline.retrain.ledger import Ledger, open_ledger, update
 from pipeline.retrain.renewal import CODE, Renewal, Renewed
 from pipeline.retrain.retrainer import DONE, Retrainer
 from pipeline.retrain.runs import GoesOn, runs_of
-from pipeline.retrain.staging import is_remote
 from pipeline.retrain.states import State, span_text
 from pipeline.retrain.telling import Listener, Teller, to_terminal
 
@@ -234,7 +234,7 @@ def _alone(
     home, what = cloud_places.home(config), "another `tokenline retrain` of this pipeline"
 
     def taken() -> contextlib.AbstractContextManager[Any]:
-        if is_remote(home):
+        if storage.is_remote(home):
             return lease.held(f"{home}/retrain/lease.json", what, lost=stop.set)
         return lock.held(paths.retrain_lock(config), what)
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Protocol
 
+from components import storage
 from pipeline.retrain.states import State
 
 
@@ -25,7 +26,7 @@ def open_ledger(pipeline_folder: str) -> Ledger:
 
     Nothing is written before the first `save`.
     """
-    if "://" in pipeline_folder:
+    if storage.is_remote(pipeline_folder):
         from pipeline.retrain.object_ledger import ObjectLedger
 
         return ObjectLedger(f"{pipeline_folder}/retrain/ledger.json")

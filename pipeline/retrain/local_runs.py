@@ -3,6 +3,7 @@
 import dataclasses
 import os
 
+from components import storage
 from pipeline import lock, paths
 from pipeline.config import Config
 from pipeline.retrain import (
@@ -60,7 +61,7 @@ class LocalRuns:
 
     def can_read(self, version: SpanVersion) -> bool:
         """Whether a version that was trained can be read again, though late files lie beside its own."""
-        if staging.is_remote(self._config.data.path):
+        if storage.is_remote(self._config.data.path):
             found = staging.are_here(self._config, {version.span: version.content})
         else:
             found = staging.link(self._config, version.span, version.content, version.files)

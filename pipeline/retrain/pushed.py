@@ -3,9 +3,9 @@
 import os
 from dataclasses import dataclass
 
+from components import storage
 from components.pusher import rollback
 from pipeline import paths
-from pipeline.retrain.staging import is_remote
 from pipeline.retrain.states import State
 
 
@@ -33,7 +33,7 @@ def lost(state: State, push_to: str) -> Lost | None:
       push_to: the folder of the versions; of a remote one nothing is known here.
     """
     last = next((run for run in reversed(state.runs) if run.pushed_version is not None), None)
-    if last is None or last.pushed_version is None or is_remote(push_to):
+    if last is None or last.pushed_version is None or storage.is_remote(push_to):
         return None
     try:
         stands = _stands(push_to, last.pushed_version, last.ended)

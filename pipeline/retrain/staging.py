@@ -30,11 +30,6 @@ _SOURCE = ".source"
 _VIEWS = "views"
 
 
-def is_remote(path: str) -> bool:
-    """Whether a path is an address of another file system."""
-    return "://" in path
-
-
 def look(input_base: str) -> list[Seen]:
     """The spans of a remote folder pattern, ascending.
 

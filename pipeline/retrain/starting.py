@@ -4,11 +4,12 @@ import os
 import shutil
 from collections.abc import Iterator
 
+from components import storage
 from components.code_hash import code_hash
 from components.errors import InputError
 from pipeline import paths
 from pipeline.config import Config
-from pipeline.retrain import arrivals, metrics, staging
+from pipeline.retrain import arrivals, metrics
 from pipeline.retrain.ledger import Ledger
 from pipeline.retrain.renewal import CODE
 
@@ -40,7 +41,7 @@ def rehearse(config: Config, ledger: Ledger, *, own_port: int) -> None:
     arrivals.Scanner(config)
     code_hash(*CODE)
     _check_folder(paths.pipeline_folder(config))
-    if not staging.is_remote(config.data.path):
+    if not storage.is_remote(config.data.path):
         import watchfiles  # noqa: F401  # what is not installed shows now
     port = config.retrain.metrics_port
     if port and port != own_port:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import Any
 
+from components import storage
 from components.example_gen.files import SpanPattern, span_pattern
 from pipeline.config import Config
-from pipeline.retrain.staging import is_remote
 
 Wait = Callable[[float], bool]  # waits up to so many seconds; True: something may have changed
 _GATHERED_SECONDS = 1.0
@@ -110,7 +110,7 @@ class Watcher:
 def watcher(config: Config, stop: Stop) -> Watcher:
     """The watcher of a configuration's spans."""
     retrain, path = config.retrain, config.data.path
-    wait: Wait = stop.wait if is_remote(path) else FileEvents(path, stop)
+    wait: Wait = stop.wait if storage.is_remote(path) else FileEvents(path, stop)
     return Watcher(
         poll_seconds=retrain.poll_seconds, max_poll_seconds=retrain.max_poll_seconds, wait=wait
     )
