@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return chosen.command(chosen)
     except InputError as error:
-        return _refuse(str(error))
+        return _refuse(_with_lines(error, getattr(chosen, "config", "")))
     except KeyboardInterrupt:
         print("tokenline: interrupted; what was finished is kept", file=sys.stderr)
         return 130
@@ -41,6 +41,17 @@ def _with_beam(arguments: list[str]) -> list[str]:
         return arguments
     at = arguments.index("--beam")
     return [*arguments[:at], f"--beam={arguments[at + 1]}", *arguments[at + 2 :]]
+
+
+def _with_lines(error: InputError, config: str) -> str:
+    """The message; of what is wrong with a configuration, where in the file that is."""
+    from pipeline.config_problems import Unsuited
+
+    if not isinstance(error, Unsuited):
+        return str(error)
+    from pipeline.config import placed
+
+    return placed(error, config)
 
 
 def _refuse(problems: str) -> int:

@@ -9,7 +9,6 @@ from typing import Any
 
 from components import beam_runner
 from components.beam_runner import IN_PROCESS, RUNNER
-from components.errors import InputError
 from pipeline.config import Config
 from pipeline.config_beam import (
     BeamConfig,
@@ -20,6 +19,7 @@ from pipeline.config_beam import (
     Profile,
 )
 from pipeline.config_cloud import CloudConfig
+from pipeline.config_problems import Unsuited
 
 # One worker in this process, without a port.
 HERE = (*IN_PROCESS, "--direct_running_mode=in_memory", "--direct_num_workers=1")
@@ -49,7 +49,7 @@ def here(config: Config) -> list[str]:
     """The arguments for a command on this machine, once they can work.
 
     Raises:
-      InputError: they cannot, see `refuse_here`.
+      Unsuited: they cannot, see `refuse_here`.
       Passing: the job server does not answer.
     """
     refuse_here(config)
@@ -62,41 +62,43 @@ def refuse_here(config: Config) -> None:
     """Make sure that the profile's workers can see the files of this machine.
 
     Raises:
-      InputError: they cannot.
+      Unsuited: they cannot.
     """
     beam = config.beam
     text = f"got {beam.profile}, expected local here"
     for_cloud = f"compiled lines have one of their own: cloud.beam: {beam.profile}"
     if beam.profile == "dataflow":
         place = f"pipeline.root = {config.pipeline.root}"
-        raise InputError(
-            f"beam.profile: {text}: Dataflow {_SEES_NO_FILES}, as {place}; {for_cloud}"
-        )
+        text = f"{text}: Dataflow {_SEES_NO_FILES}, as {place}; {for_cloud}"
+        raise Unsuited(("beam.profile", text))
     section: PortableConfig | None = getattr(beam, beam.profile)
     if beam.profile != "local" and section and section.environment_type == "DOCKER":
         text = f"got DOCKER, expected LOOPBACK or EXTERNAL here: a container {_SEES_NO_FILES}"
-        raise InputError(f"beam.{beam.profile}.environment_type: {text}; {for_cloud}")
+        raise Unsuited((f"beam.{beam.profile}.environment_type", f"{text}; {for_cloud}"))
 
 
-def refused_in_cloud(config: Config, cloud: CloudConfig) -> Iterator[str]:
-    """What a compiled line cannot do with its profile, a line each."""
+def refused_in_cloud(config: Config, cloud: CloudConfig) -> Iterator[tuple[str, str]]:
+    """What a compiled line cannot do with its profile: key and text."""
     profile = cloud.beam
     if profile == "dataflow":
         for key in ("root", "data"):
             place = getattr(cloud, key)
             if not place.startswith("gs://"):
-                yield f"cloud.{key}: got {place!r}, expected gs://… with Dataflow (cloud.beam)"
+                yield f"cloud.{key}", f"got {place!r}, expected gs://… with Dataflow (cloud.beam)"
     section = getattr(config.beam, profile) if profile in ("flink", "spark") else None
     if section is None:
         return
     where, text = f"beam.{profile}", "is this machine, or there the step's own container"
     if section.environment_type == "LOOPBACK":
         expected = "expected DOCKER or EXTERNAL: the cluster cannot call back into a step"
-        yield f"{where}.environment_type: got LOOPBACK in a cloud build, {expected}"
+        yield f"{where}.environment_type", f"got LOOPBACK in a cloud build, {expected}"
     for key in ("job_server", "artifacts"):
         address = getattr(section, key)
         if is_this_machine(address):
-            yield f"{where}.{key}: got {address}, which {text}; expected an address it can reach"
+            yield (
+                f"{where}.{key}",
+                f"got {address}, which {text}; expected an address it can reach",
+            )
 
 
 def brought_here(command: Sequence[str]) -> list[str]:

@@ -18,6 +18,7 @@ from pipeline.config_cloud import CloudConfig
 from pipeline.config_drift import DriftConfig, SkewConfig
 from pipeline.config_kubeflow import KubeflowConfig
 from pipeline.config_loader import required, setting
+from pipeline.config_problems import Unsuited
 from pipeline.config_retrain import RetrainConfig
 from pipeline.config_serving import ServingCheckConfig
 from pipeline.config_store import ServerStoreConfig
@@ -479,6 +480,15 @@ def load_config(path: str | os.PathLike[str], *, data_may_come: bool = False) ->
     config_checks.check(config, problems)
     problems.raise_if_any()
     return config
+
+
+def placed(error: Unsuited, path: str | os.PathLike[str]) -> str:
+    """What is wrong with a configuration for what was asked of it: `file:line: key: ...` for each problem."""
+    _, problems = config_loader.load(Config, os.fspath(path))
+    problems.items.clear()  # it has none of its own, or it would not have come so far
+    for key, text in error.problems:
+        problems.add(key, text)
+    return problems.shown
 
 
 def _complete(config: Config, given: set[str]) -> Config:

@@ -51,7 +51,8 @@ def check(config: "Config", problems: Problems) -> None:
 
 
 def _addresses(cloud: "CloudConfig", problems: Problems) -> None:
-    expected = " or ".join(f"{scheme}://" for scheme in SCHEMES)
+    first, *others = (f"{scheme}://" for scheme in SCHEMES)
+    expected = f"{first} (for Kubeflow Pipelines also {' or '.join(others)})"
     for key in ("root", "data", "push_to"):
         place = getattr(cloud, key)
         if key == "push_to" and "cloud.push_to" not in problems.given:

@@ -28,8 +28,15 @@ class ResourcesConfig:
 class CloudConfig:
     """A line that is compiled for, and run by, a pipeline service."""
 
-    project: str = setting("", "the Google Cloud project; Vertex needs it")
-    region: str = setting("", "of Vertex, as europe-west4")
+    project: str = setting(
+        "", "the Google Cloud project; Vertex needs it",
+        pattern="([a-z0-9.-]+:)?[a-z0-9][a-z0-9-]*",
+        pattern_text="a project's id or number: a-z, 0-9 and '-'",
+    )  # fmt: skip
+    region: str = setting(
+        "", "of Vertex, as europe-west4",
+        pattern="[a-z]+-[a-z]+[0-9]+", pattern_text="a region, such as europe-west4",
+    )  # fmt: skip
     root: str = required("bucket and folder of all runs: gs://bucket/pipelines", path=True)
     data: str = setting(
         "", "folder of the input files there; {SPAN}: the span's number", path=True,

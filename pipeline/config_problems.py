@@ -10,6 +10,18 @@ from components.errors import InputError
 _LONGEST_SHOWN = 60
 
 
+class Unsuited(InputError):
+    """A configuration that is right in itself, and does not suit what is asked of it.
+
+    Attributes:
+      problems: key and text of each; where the key stands, `pipeline.config.placed` says.
+    """
+
+    def __init__(self, *problems: tuple[str, str]) -> None:
+        super().__init__("\n".join(f"{key}: {text}" for key, text in problems))
+        self.problems = problems
+
+
 class Problems:
     """The problems of one file, and where each key of it stands.
 
@@ -53,16 +65,18 @@ class Problems:
         folder = os.path.dirname(self.path)
         return os.path.normpath(os.path.join(folder, os.path.expanduser(path)))
 
+    @property
+    def shown(self) -> str:
+        """A line for each problem, in the order of the file."""
+        return "\n".join(
+            f"{self.path}:{line}: {where + ': ' if where else ''}{text}"
+            for line, where, text in sorted(set(self.items))
+        )
+
     def raise_if_any(self) -> None:
         """Raises one InputError with a line for each problem, in the order of the file."""
         if self.items:
-            unique = sorted(set(self.items))
-            raise InputError(
-                "\n".join(
-                    f"{self.path}:{line}: {where + ': ' if where else ''}{text}"
-                    for line, where, text in unique
-                )
-            )
+            raise InputError(self.shown)
 
 
 def describe(node: yaml.Node) -> str:

@@ -6,6 +6,7 @@ from components.errors import InputError
 from components.example_gen import files
 from pipeline import sample_data
 from pipeline.config import Config
+from pipeline.config_problems import Unsuited
 
 
 def generate(config: Config, span: int) -> int:
@@ -16,9 +17,10 @@ def generate(config: Config, span: int) -> int:
     """
     generator = config.data.generator
     if generator is None:
-        raise InputError("data.generator: got none, expected one: this data is not generated")
+        text = "missing, expected one: this data is not generated"
+        raise Unsuited(("data.generator", text))
     if files.SPAN not in config.data.path:
-        raise InputError(f"data.path: got {config.data.path!r}, expected {files.SPAN} in it")
+        raise Unsuited(("data.path", f"got {config.data.path!r}, expected {files.SPAN} in it"))
     folder = config.data.path.replace(files.SPAN, str(span))
     if os.path.exists(os.path.join(folder, sample_data.FILE_NAME)):
         raise InputError(f"--span: got {span}, which is already there: {folder}")

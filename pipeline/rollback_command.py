@@ -14,6 +14,7 @@ from components.errors import InputError
 from components.pusher import rollback
 from pipeline import lock, paths
 from pipeline.config import Config
+from pipeline.config_problems import Unsuited
 from pipeline.store_connection import Store, store_of
 from pipeline.terminal import silenced
 
@@ -51,7 +52,9 @@ def run_in_cloud(config: Config, *, to: int | None, only_list: bool) -> int:
       InputError: as `run` does, there is no cloud, or its store cannot be reached or refuses.
     """
     if config.cloud is None:
-        raise InputError("cloud: got none, expected a section of the config: docs/serving.md")
+        raise Unsuited(
+            ("cloud", "missing, expected a section with root and image: docs/serving.md")
+        )
     destination = config.cloud.push_to
     with _store_errors("cloud.push_to", destination):
         if only_list:

@@ -1,15 +1,39 @@
 """What a configuration may hold that a line in the cloud cannot do, each named. No TensorFlow."""
 
+import difflib
 import re
+from collections.abc import Iterator
 
-from components.errors import InputError
 from components.trainer.tunable import SIZES
 from pipeline import beam_profile
 from pipeline.config import Config
 from pipeline.config_cloud import CloudConfig
+from pipeline.config_problems import Unsuited
 from pipeline.config_tune import space_of
 
 _VERTEX = "gs://"
+Problem = tuple[str, str]  # key and text
+# Those of Vertex: google.cloud.aiplatform_v1.types.AcceleratorType, which takes seconds to import.
+ACCELERATORS = (
+    "NVIDIA_TESLA_K80",
+    "NVIDIA_TESLA_P100",
+    "NVIDIA_TESLA_V100",
+    "NVIDIA_TESLA_P4",
+    "NVIDIA_TESLA_T4",
+    "NVIDIA_TESLA_A100",
+    "NVIDIA_A100_80GB",
+    "NVIDIA_L4",
+    "NVIDIA_H100_80GB",
+    "NVIDIA_H100_MEGA_80GB",
+    "NVIDIA_H200_141GB",
+    "NVIDIA_B200",
+    "NVIDIA_GB200",
+    "NVIDIA_RTX_PRO_6000",
+    "TPU_V2",
+    "TPU_V3",
+    "TPU_V4_POD",
+    "TPU_V5_LITEPOD",
+)
 # Images of TFX, which have nothing of ours; the first is what its compiler takes where none is given.
 NOT_OURS = re.compile(r"(gcr\.io/tfx-oss-public|(docker\.io/)?tensorflow)/tfx(:.*|@.*)?")
 
@@ -18,63 +42,81 @@ def check(config: Config, target: str) -> CloudConfig:
     """The section `cloud`, if the line can be compiled with this configuration.
 
     Raises:
-      InputError: it cannot; a line for each reason.
+      Unsuited: it cannot; every reason.
     """
     cloud = config.cloud
     if cloud is None:
-        raise InputError(
-            "cloud: missing, expected a section with root and image (docs/kubeflow.md)"
+        raise Unsuited(
+            ("cloud", "missing, expected a section with root and image (docs/kubeflow.md)")
         )
     found = [*_places(config, cloud, target), *_images(cloud), *_settings(config)]
+    if target == "vertex":
+        found += _accelerators(cloud)
     found += beam_profile.refused_in_cloud(config, cloud)
     if found:
-        raise InputError("\n".join(found))
+        raise Unsuited(*found)
     return cloud
 
 
-def _places(config: Config, cloud: CloudConfig, target: str) -> list[str]:
-    found = []
+def _places(config: Config, cloud: CloudConfig, target: str) -> list[Problem]:
+    found: list[Problem] = []
     if target == "vertex":
         for key in ("root", "data", "push_to"):
             place = getattr(cloud, key)
-            if not place.startswith(_VERTEX):
-                found.append(f"cloud.{key}: got {place!r}, expected {_VERTEX}… for --target vertex")
+            follows = key == "push_to" and place.startswith(
+                f"{cloud.root}/"
+            )  # one mistake, one line
+            if not place.startswith(_VERTEX) and not follows:
+                text = f"got {place!r}, expected {_VERTEX}… for --target vertex"
+                found.append((f"cloud.{key}", text))
     for key in ("source_subwords", "target_subwords"):
         place = getattr(config.transform, key)
         if place and "://" not in place:
             text = "expected an address that the containers can read, or none: learned in the run"
-            found.append(f"transform.{key}: got {place!r}, a file of this machine, {text}")
+            found.append((f"transform.{key}", f"got {place!r}, a file of this machine, {text}"))
     return found
 
 
-def _images(cloud: CloudConfig) -> list[str]:
+def _images(cloud: CloudConfig) -> list[Problem]:
     images = {"cloud.image": cloud.image}
     images |= {f"cloud.images.{name}": image for name, image in cloud.images.items()}
     text = "an image of TFX, expected one that holds tokenline (docs/kubeflow.md)"
     return [
-        f"{key}: got {image!r}, {text}"
+        (key, f"got {image!r}, {text}")
         for key, image in images.items()
         if NOT_OURS.fullmatch(image)
     ]
 
 
-def _settings(config: Config) -> list[str]:
-    found = []
+def _accelerators(cloud: CloudConfig) -> Iterator[Problem]:
+    """Kubeflow's are whatever its cluster calls them; Vertex has a list."""
+    for name, resources in cloud.resources.items():
+        kind = resources.accelerator
+        if kind and kind not in ACCELERATORS:
+            close = difflib.get_close_matches(kind, ACCELERATORS, n=1, cutoff=0.4)
+            expected = f"{close[0]}?" if close else f"one of {', '.join(ACCELERATORS)}"
+            yield f"cloud.resources.{name}.accelerator", f"got {kind!r}, expected {expected}"
+
+
+def _settings(config: Config) -> list[Problem]:
+    found: list[Problem] = []
     tune = config.train.tune
     sizes = [name for name in SIZES if tune and name in space_of(tune)]
     if sizes and config.train.warm_start == "auto":
-        keys = " and ".join(f"train.tune.space.{name}" for name in sizes)
         text = "expected none in a cloud build unless train.warm_start is never: an earlier model has its"
-        found.append(f"{keys}: got a size to tune, {text}")
+        text = f"got a size to tune, {text}"
+        found += [(f"train.tune.space.{name}", text) for name in sizes]
     if config.data.drift:
         text = (
             "the span before cannot be found there; expected none in a cloud build (data.skew is)"
         )
-        found.append(f"data.drift: {text}")
+        found.append(("data.drift", text))
     if "span_age" in config.transform.weights:
         text = "which span is the newest is not known when the line is compiled"
-        found.append(f"transform.weights: got span_age, expected others in a cloud build: {text}")
+        found.append(
+            ("transform.weights", f"got span_age, expected others in a cloud build: {text}")
+        )
     if config.train.distribution == "multi_worker":
         text = "got multi_worker, expected none or mirrored in a cloud build: one container trains"
-        found.append(f"train.distribution: {text}")
+        found.append(("train.distribution", text))
     return found

@@ -14,10 +14,11 @@ from typing import Any, NoReturn
 
 from components import storage
 from components.code_hash import code_hash
-from components.errors import InputError, Passing
+from components.errors import Passing
 from components.example_gen import files
 from pipeline import beam_profile, lock, paths
 from pipeline.config import Config, load_config
+from pipeline.config_problems import Unsuited
 from pipeline.retrain import (
     cloud_places,
     lease,
@@ -72,9 +73,8 @@ def retrain(options: Options) -> int:
     # Absolute: where it is called from must not change a run's key.
     config = load_config(os.path.abspath(options.config_file), data_may_come=not runs_now)
     if files.SPAN not in config.data.path:
-        raise InputError(
-            f"data.path: got {config.data.path}, expected {files.SPAN} in it to retrain"
-        )
+        text = f"got {config.data.path}, expected {files.SPAN} in it to retrain"
+        raise Unsuited(("data.path", text))
     if config.retrain.runner == "local":
         beam_profile.refuse_here(config)  # else each span would be parked for it
     config = cloud_places.in_cloud(config)

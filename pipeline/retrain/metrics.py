@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from components.errors import InputError
+from pipeline.config_problems import Unsuited
 from pipeline.retrain.states import Run
 from pipeline.retrain.telling import Facts
 
@@ -135,9 +135,8 @@ def _bound(handler: type[http.server.BaseHTTPRequestHandler], port: int, attempt
             return _Server(("127.0.0.1", port), handler)
         except OSError as error:
             if not left:
-                raise InputError(
-                    f"retrain.metrics_port: got {port}, expected a free port: {error.strerror}"
-                ) from None
+                text = f"got {port}, expected a free port: {error.strerror}"
+                raise Unsuited(("retrain.metrics_port", text)) from None
         _pause()
     raise AssertionError("unreachable")
 

@@ -74,6 +74,7 @@ def config_digest(config: Config) -> str:
     """Hash of what of the configuration decides a run's result, but for which spans it reads."""
     facts = dataclasses.asdict(config)
     del facts["retrain"], facts["beam"], facts["cloud"]  # when, and where, it is done
+    facts["kubeflow"] = None  # where submit sends to; keys were made with it before
     del facts["data"]["spans"], facts["data"]["generator"]
     if config.cloud is not None and config.retrain.runner != "local":
         # There it is the images whose code runs; where the service's state goes decides what is built on.

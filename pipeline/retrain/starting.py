@@ -9,6 +9,7 @@ from components.code_hash import code_hash
 from components.errors import InputError
 from pipeline import paths
 from pipeline.config import Config
+from pipeline.config_problems import Unsuited
 from pipeline.retrain import arrivals, metrics
 from pipeline.retrain.ledger import Ledger
 from pipeline.retrain.renewal import CODE
@@ -72,6 +73,6 @@ def _check_folder(folder: str) -> None:
     while not os.path.lexists(there):
         there = os.path.dirname(there)
     if not os.path.isdir(there):
-        raise InputError(f"pipeline.root: {there}: got a file, expected a folder")
+        raise Unsuited(("pipeline.root", f"{there}: got a file, expected a folder"))
     if not os.access(there, os.W_OK | os.X_OK):
-        raise InputError(f"pipeline.root: {there}: expected a folder to write into")
+        raise Unsuited(("pipeline.root", f"{there}: expected a folder to write into"))

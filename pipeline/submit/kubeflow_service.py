@@ -23,6 +23,7 @@ import yaml
 from components.errors import InputError, Passing
 from pipeline.config_cloud import CloudConfig
 from pipeline.config_kubeflow import KubeflowConfig
+from pipeline.config_problems import Unsuited
 from pipeline.submit.cron import Cron
 from pipeline.submit.job_file import JobFile
 from pipeline.submit.job_ids import job_id, now
@@ -45,13 +46,15 @@ class KubeflowService:
         """Take the sections; nothing is sent.
 
         Raises:
-          InputError: there is no section `kubeflow`.
+          Unsuited: there is no section `kubeflow`, or a file of it.
         """
         if kubeflow is None:
-            raise InputError("kubeflow: got none, expected a section of the config with host")
+            raise Unsuited(
+                ("kubeflow", "missing, expected a section with host: docs/submitting.md")
+            )
         certificates = kubeflow.certificate_file
         if certificates and not os.path.isfile(certificates):
-            raise InputError(f"kubeflow.certificate_file: {certificates}: expected a file")
+            raise Unsuited(("kubeflow.certificate_file", f"got {certificates}, expected a file"))
         self._cloud = cloud
         self._to = kubeflow
 
@@ -201,7 +204,7 @@ def _token(path: str | None) -> str | None:
         with open(path, encoding="utf-8") as file:
             return file.read().strip()
     except OSError as error:
-        raise InputError(f"kubeflow.token_file: {path}: {error.strerror}") from error
+        raise Unsuited(("kubeflow.token_file", f"{path}: {error.strerror}")) from error
 
 
 def _check_reachable(host: str) -> None:

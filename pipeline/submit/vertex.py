@@ -15,6 +15,7 @@ from google.auth.credentials import AnonymousCredentials, Credentials
 from google.cloud import aiplatform, aiplatform_v1
 
 from components.errors import InputError
+from pipeline.config_problems import Unsuited
 from pipeline.submit.google_errors import one_line
 from pipeline.submit.job_file import JobFile
 from pipeline.submit.job_ids import job_id, now
@@ -172,13 +173,13 @@ def check_region(region: str) -> None:
     """Refuse a region that Vertex is not in.
 
     Raises:
-      InputError: it is none.
+      Unsuited: it is none.
     """
     try:
         aiplatform.utils.validate_region(region)
     except ValueError:
-        text = f"cloud.region: got {region!r}, expected a region of Vertex AI, such as europe-west4"
-        raise InputError(text) from None
+        text = f"got {region!r}, expected a region of Vertex AI, such as europe-west4"
+        raise Unsuited(("cloud.region", text)) from None
 
 
 def quieten() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 from google.cloud import aiplatform, aiplatform_v1
 from google.protobuf import json_format
 
-from components.errors import InputError
 from pipeline.config_cloud import CloudConfig
+from pipeline.config_problems import Unsuited
 from pipeline.submit import vertex
 from pipeline.submit.cron import Cron
 from pipeline.submit.google_errors import one_line
@@ -30,10 +30,10 @@ class VertexService:
         """Take the section `cloud`; nothing is sent.
 
         Raises:
-          InputError: it names no project and region of Vertex.
+          Unsuited: it names no project and region of Vertex.
         """
         if not cloud.project or not cloud.region:
-            raise InputError("cloud.project: missing, expected project and region of Vertex AI")
+            raise Unsuited(("cloud.project", "missing, expected project and region of Vertex AI"))
         vertex.check_region(cloud.region)
         vertex.quieten()
         self._cloud = cloud

@@ -30,7 +30,10 @@ def folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.P
         (["report"], "small: no finished run yet"),
         (["predict"], "runs/small/serving: no pushed model yet"),
         (["predict", "--model", "rows"], "rows holds no saved_model.pb"),
-        (["generate", "--span", "2"], "data.generator: got none"),
+        (
+            ["generate", "--span", "2"],
+            "pipeline_config.yaml:3: data.generator: missing, expected one",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(folder, capsys, arguments: list[str], says: str) -> None:

@@ -286,6 +286,8 @@ def test_the_command_says_so_before_anything_runs(
     load(CLOUD, f"beam: {{profile: dataflow, dataflow: {{{DATAFLOW}}}}}")
     assert main([*command, "--config", "c.yaml"]) == 2
     told = capsys.readouterr()
-    assert told.err.startswith("tokenline: beam.profile: got dataflow, expected local here")
+    assert told.err.startswith(
+        "tokenline: c.yaml:14: beam.profile: got dataflow, expected local here"
+    )
     assert (told.out, told.err.count("\n")) == ("", 1)
     assert not (tmp_path / "runs").exists()

@@ -55,6 +55,8 @@ def test_resources_are_read_by_component(tmp_path) -> None:
         ("push_to", "gs://b/{SPAN}", "cloud.push_to: got 'gs://b/{SPAN}', expected no {SPAN}"),
         ("data", "gs://a/{SPAN}/{SPAN}", "cloud.data: got .* expected {SPAN} at most once"),
         ("project", "mine", "cloud.region: missing, expected project and region, or neither"),
+        ("project", "My Project", "cloud.project: got 'My Project', expected a project's id"),
+        ("region", "europe west4", "cloud.region: got 'europe west4', expected a region, such as"),
         ("labels", "{Team: nlp}", "cloud.labels.Team: got this name, expected a-z"),
         ("labels", "{tfx_version: a}", "cloud.labels.tfx_version: got this name, expected a-z"),
         ("labels", "{team: N L P}", "cloud.labels.team: got 'N L P', expected a-z"),
@@ -106,3 +108,10 @@ def test_the_cloud_changes_no_run_key_of_this_machine(tmp_path) -> None:
     here = config_digest(load_config(tmp_path / "here.yaml"))
     there = config_digest(load_config(written(tmp_path, labels="{team: nlp}")))
     assert here == there
+
+
+def test_where_submit_sends_to_changes_no_run_key(tmp_path) -> None:
+    path = written(tmp_path)
+    before = config_digest(load_config(path))
+    path.write_text(path.read_text() + "kubeflow: {host: 'https://kfp.example'}\n")
+    assert config_digest(load_config(path)) == before

@@ -200,7 +200,10 @@ def test_a_service_that_does_not_answer_for_a_while_is_waited_for(
         (["FILE", "--follow", "j"], "FILE: has no effect with --follow"),
         (["FILE", "--dry-run", "--wait"], "--wait: has no effect with --dry-run"),
         (["FILE", "--name", "n"], "--name: has no effect with a single run"),
-        (["FILE", "--target", "kubeflow"], "kubeflow: got none, expected a section of the config"),
+        (
+            ["FILE", "--target", "kubeflow"],
+            "pipeline_config.yaml:1: kubeflow: missing, expected a section",
+        ),
     ],
 )
 def test_bad_arguments_are_one_line_and_exit_2(config_file, spec_file, capsys, arguments, says):

@@ -110,7 +110,7 @@ def test_refusals_are_one_line(vertex, submitter, code, kind, says):
 
 
 def test_a_missing_section_and_an_unknown_region(config, config_file, spec_file):
-    with pytest.raises(InputError, match="cloud: got none, expected a section"):
+    with pytest.raises(InputError, match="cloud: missing, expected a section"):
         VertexSubmitter(dataclasses.replace(config, cloud=None), spec_file)
     nowhere = dataclasses.replace(config, cloud=dataclasses.replace(config.cloud, region="mars"))
     with pytest.raises(InputError, match=r"cloud\.region: got 'mars', expected a region of Vertex"):

@@ -12,7 +12,7 @@ from compiled_line import CONFIG, compiled
 
 from components.errors import InputError
 from pipeline.__main__ import main
-from pipeline.kubeflow import finish
+from pipeline.kubeflow import finish, refusals
 from pipeline.kubeflow.spec import constant
 
 STEPS = {
@@ -263,6 +263,18 @@ def test_the_command_needs_no_network_and_no_credentials(tmp_path, monkeypatch) 
         ("rows: 60}", "rows: 60}, drift: {}", "kubeflow", "data.drift: the span before cannot be"),
         ("steps: 7", "steps: 7, distribution: multi_worker", "vertex", "train.distribution: got"),
         (
+            "NVIDIA_TESLA_T4",
+            "T4000",
+            "vertex",
+            "cloud.resources.SequenceTrainer.accelerator: got 'T4000', expected one of NVIDIA_",
+        ),
+        (
+            "NVIDIA_TESLA_T4",
+            "TESLA_T4",
+            "vertex",
+            "cloud.resources.SequenceTrainer.accelerator: got 'TESLA_T4', expected NVIDIA_TESLA_T4?",
+        ),
+        (
             "whitespace}",
             "whitespace, span_half_life: 2}",
             "vertex",
@@ -276,7 +288,22 @@ def test_what_cannot_be_compiled_is_said_at_once(
     text = CONFIG.replace(old, new)
     (tmp_path / "c.yaml").write_text(text)
     assert main(["compile", "--config", str(tmp_path / "c.yaml"), "--target", target]) == 2
-    assert capsys.readouterr().err.startswith(f"tokenline: {expected}")
+    line = 1 + text[: text.index(new)].count("\n")  # where the key stands
+    told = capsys.readouterr().err
+    assert told.startswith(f"tokenline: {tmp_path / 'c.yaml'}:{line}: {expected}")
+
+
+def test_the_accelerators_are_those_of_vertex() -> None:
+    from google.cloud.aiplatform_v1.types import AcceleratorType
+
+    kinds = [kind.name for kind in AcceleratorType if kind]
+    assert sorted(refusals.ACCELERATORS) == sorted(kinds)
+
+
+def test_kubeflow_has_accelerators_of_its_own(tmp_path) -> None:
+    job = compiled(tmp_path, CONFIG.replace("NVIDIA_TESLA_T4", "nvidia.com/gpu"), "kubeflow")
+    resources = container(job, "SequenceTrainer")["resources"]
+    assert resources["accelerator"] == {"type": "nvidia.com/gpu", "count": "2"}
 
 
 LEARNED = """
@@ -304,7 +331,9 @@ def test_what_is_learned_given_and_tuned_goes_there_too(tmp_path) -> None:
 def test_without_the_section_nothing_is_compiled(tmp_path, capsys) -> None:
     (tmp_path / "c.yaml").write_text(CONFIG[: CONFIG.index("cloud:")])
     assert main(["compile", "--config", str(tmp_path / "c.yaml")]) == 2
-    assert capsys.readouterr().err.startswith("tokenline: cloud: missing, expected a section with")
+    assert capsys.readouterr().err.startswith(
+        f"tokenline: {tmp_path / 'c.yaml'}:1: cloud: missing, expected a section with"
+    )
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path) -> None:
