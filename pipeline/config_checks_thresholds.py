@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from pipeline.config_problems import Problems
 
 if TYPE_CHECKING:
-    from pipeline.config import Config, Threshold
+    from pipeline.config import Config
+    from pipeline.config_eval import Threshold
 
 _LOSSES = ("masked_token_loss", "perplexity", "bits_per_byte", "loss_per_word")
 _SHARES = (

@@ -1,6 +1,7 @@
-"""`serving.check`: what a model must pass before it is pushed. No TensorFlow."""
+"""`serving`: where blessed models go, and what they must pass before. No TensorFlow."""
 
 # `setting` returns dataclasses.field, which the linter cannot see through:
+# ruff: noqa: RUF009
 
 import dataclasses
 
@@ -21,3 +22,12 @@ class ServingCheckConfig:
         None, "pushed only if the serving process holds at most this, in MiB", gt=0
     )
     timeout_seconds: float = setting(300.0, "how long the check may take before it fails", gt=0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ServingConfig:
+    """Where blessed models go."""
+
+    push_to: str = setting("", "folder of model versions", path=True, derived="pipeline.root")
+    keep_versions: int = setting(5, "older versions are removed", ge=1)
+    check: ServingCheckConfig = setting(ServingCheckConfig(), "what a model must pass to be pushed")

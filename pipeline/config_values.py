@@ -9,6 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import yaml
 
+LARGEST_SEED = 2**31 - 1
 BAD: Any = object()  # stands for a value that could not be read
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
 _NUMBER = re.compile(r"[-+]?([0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)([eE][-+]?[0-9]+)?")

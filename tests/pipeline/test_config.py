@@ -13,7 +13,8 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from components.errors import InputError
-from pipeline.config import Config, MetricName, load_config
+from pipeline.config import Config, load_config
+from pipeline.config_eval import MetricName
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 SHIPPED = sorted(

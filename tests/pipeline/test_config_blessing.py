@@ -10,7 +10,8 @@ import pytest
 from components.errors import InputError
 from components.evaluator.blessing import COMPARED, Blessing
 from components.evaluator.metrics import EXTRAS, METRICS
-from pipeline.config import BlessingConfig, ComparedMetricName, MetricName, load_config
+from pipeline.config import load_config
+from pipeline.config_eval import BlessingConfig, ComparedMetricName, MetricName
 
 LM = "pipeline: {name: x}\ntask: lm\ndata: {path: data}\n"
 

@@ -7,7 +7,8 @@ from typing import get_args, get_type_hints
 import pytest
 
 from components.errors import InputError
-from pipeline.config import ModelConfig, load_config
+from pipeline.config import load_config
+from pipeline.config_train import ModelConfig
 from pipeline.model_presets import PRESETS
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "models.md"
