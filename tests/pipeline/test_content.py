@@ -10,8 +10,8 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from components.errors import InputError
 from pipeline import content
 from pipeline.config import load_config
+from pipeline.data_stages import _completed_schema
 from pipeline.inputs import RunInputs
-from pipeline.pipeline import _completed_schema
 from pipeline.vocabulary_state import input_key
 from transform.settings import ADDED_COLUMNS
 

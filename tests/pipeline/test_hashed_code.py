@@ -98,7 +98,8 @@ def components(tmp_path_factory):
         return made
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline.pipeline, "code_hash", noting)
+        for stages in (pipeline.data_stages, pipeline.model_stages):
+            patch.setattr(stages, "code_hash", noting)
         line = pipeline.pipeline.create_pipeline(
             config, inputs.resolve(config), paths.new_run(config), base_vocabulary="", input_key=""
         )

@@ -29,7 +29,7 @@ def run(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
     from tfx.orchestration import pipeline
 
     from pipeline import local_runner
-    from pipeline.pipeline import _span_check
+    from pipeline.data_stages import span_check
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "c.yaml").write_text(CONFIG)
@@ -48,7 +48,7 @@ def run(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
         )
         before = span_checks.before(span_checks.made_statistics(store_of(config)), found)
         key = span_checks.data_key(found)
-        check = _span_check(config, found, examples, window, examples, before, key)
+        check = span_check(config, found, examples, window, examples, before, key)
         line = pipeline.Pipeline(
             pipeline_name="p",
             pipeline_root=where.artifacts,
