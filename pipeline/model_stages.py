@@ -14,6 +14,17 @@ from pipeline.config import Config
 from pipeline.config_tune import space_of
 from pipeline.earlier import Earlier
 
+# What decides how a model is trained.
+_TRAINING = (
+    "transform",
+    "components.example_gen.places",
+    "components.model_facts",
+    "components.records",
+    "components.sequence_loss",
+    "components.storage",
+    "components.trainer",
+)
+
 
 def tuner(
     config: Config,
@@ -39,16 +50,7 @@ def tuner(
         settings=settings,
         **_options(config),
         tune_options=json.dumps(_fields(tune) | {"space": space}, sort_keys=True),
-        code_hash=code_hash(
-            "transform",
-            "components.example_gen.places",
-            "components.model_facts",
-            "components.records",
-            "components.sequence_loss",
-            "components.storage",
-            "components.trainer",
-            "components.tuner",
-        ),
+        code_hash=code_hash(*_TRAINING, "components.tuner"),
         **earlier.base_model,
     )
     return [found.with_id("Tuner")]
@@ -75,15 +77,7 @@ def trainer(
         settings=settings,
         **_options(config),
         decode_options=json.dumps(decode, sort_keys=True),
-        code_hash=code_hash(
-            "transform",
-            "components.example_gen.places",
-            "components.model_facts",
-            "components.records",
-            "components.sequence_loss",
-            "components.storage",
-            "components.trainer",
-        ),
+        code_hash=code_hash(*_TRAINING),
         **earlier.base_model,
         data_key=earlier.data_key,
         train_steps=train_steps,
