@@ -47,7 +47,7 @@ def check(config: Config, target: str) -> CloudConfig:
     cloud = config.cloud
     if cloud is None:
         raise Unsuited(
-            ("cloud", "missing, expected a section with root and image (docs/kubeflow.md)")
+            ("cloud", "missing, expected a section with root and image: docs/kubeflow.md")
         )
     found = [*_places(config, cloud, target), *_images(cloud), *_settings(config)]
     if target == "vertex":
