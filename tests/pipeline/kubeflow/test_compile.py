@@ -306,6 +306,15 @@ def test_kubeflow_has_accelerators_of_its_own(tmp_path) -> None:
     assert resources["accelerator"] == {"type": "nvidia.com/gpu", "count": "2"}
 
 
+def test_the_example_compiles_as_it_is(tmp_path, capsys) -> None:
+    path = pathlib.Path(__file__).parents[3] / "examples/numbers_on_vertex.yaml"
+    output = tmp_path / "p.json"
+    assert main(["compile", "--config", str(path), "-o", str(output)]) == 0
+    assert ", 14 steps for vertex in " in capsys.readouterr().out
+    arguments = container(json.loads(output.read_text()), "Transform")["args"]
+    assert "--runner=DataflowRunner" in arguments
+
+
 LEARNED = """
 pipeline: {name: learned, root: runs}
 task: lm
