@@ -5,13 +5,14 @@ from pipeline.kubeflow.findings import Finding
 from pipeline.kubeflow.spec import Json
 
 
-def lint(job: Json, target: str) -> list[Finding]:
+def lint(document: Json, target: str) -> list[Finding]:
     """All findings, in the order of their places.
 
     Args:
-      job: JSON of a PipelineJob; `spec.read` gives one of a `.yaml`, too.
+      document: JSON of a PipelineJob, or of a pipelineSpec alone; of a file, `reading.read` gives it.
       target: vertex or kubeflow.
     """
+    job = document if "pipelineSpec" in document else {"pipelineSpec": document}
     found = [
         *lint_graph.check(job["pipelineSpec"]),
         *lint_values.check(job),

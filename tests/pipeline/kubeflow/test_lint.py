@@ -7,9 +7,7 @@ import pytest
 import yaml
 from google.protobuf import json_format
 
-from components.errors import InputError
 from pipeline.__main__ import main
-from pipeline.kubeflow import spec as reading
 from pipeline.kubeflow.lint import lint
 
 SERIALISED = '{"steps": {"__class__": "RuntimeParameter", "__module__": "tfx", "name": "n"}}'
@@ -281,30 +279,3 @@ def test_the_command_lints_a_file(job, tmp_path, capsys) -> None:
         "tokenline: root.Pusher.model_blessing: the component needs it, the task does not give it\n"
         f"tokenline: {bad}: 1 finding\n"
     )
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "expected"),
-    [
-        ("p.json", None, "No such file or directory, expected a compiled line"),
-        ("p.json", "{", "got no JSON or YAML (Expecting property name"),
-        ("p.yaml", "- [", "got no JSON or YAML (while parsing"),
-        ("p.json", "[]", "got no root in it, expected a PipelineJob or a pipelineSpec"),
-        ("p.json", '{"pipelineSpec": {"root": 3}}', "not as a pipelineSpec is: "),
-        ("p.json", '{"pipelineSpec": {"root": {}}, "runtimeConfig": 3}', "not as a pipelineSpec"),
-        (
-            "p.json",
-            '{"pipelineSpec": {"root": {}, "deploymentSpec": {"executors": '
-            '{"a": {"container": {"args": 5}}}}}}',
-            "not as a pipelineSpec is: ",
-        ),
-        ("p.json", '{"pipelineSpec": 3}', "got no root in it, expected a PipelineJob"),
-    ],
-)
-def test_a_file_that_holds_none(name, content, expected, tmp_path) -> None:
-    path = tmp_path / name
-    if content is not None:
-        path.write_text(content)
-    with pytest.raises(InputError) as raised:
-        reading.read(str(path))
-    assert str(raised.value).startswith(f"{path}: {expected}")
