@@ -108,9 +108,18 @@ def _job(found: Json, where: str) -> Json:
             raise InputError(f"{where}: {key}: got {value!r}, expected text")
         if value:
             job[key] = value
-    if "parameterValues" in job.get("runtimeConfig", {}):  # a message makes 3 of 3.0 and of 3
-        job["runtimeConfig"]["parameterValues"] = found["runtimeConfig"]["parameterValues"]
+    runtime = job.get("runtimeConfig", {})
+    if "parameters" in runtime:
+        text = "got values as schema 2.0 has them, expected parameterValues"
+        raise InputError(f"{where}: runtimeConfig.parameters: {text}")
+    values = runtime.get("parameterValues", {})
+    values.update({name: _whole(value) for name, value in values.items()})
     return job
+
+
+def _whole(value: Any) -> Any:
+    """A message makes 3.0 of 3."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _parsed(

@@ -5,9 +5,13 @@ the bucket of the pipeline root if there is none, which here is the user's decis
 rights to look at buckets only costs a minute of retries.
 """
 
+import contextlib
+import json
 import logging
+import os
 import re
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from google.api_core import exceptions, retry
@@ -82,16 +86,17 @@ def make(file: JobFile, terms: Terms, place: Place) -> aiplatform.PipelineJob:
     Raises:
       InputError: parameters, labels, the id or the region are wrong; a line each.
     """
-    check(file.parameters | dict(terms.parameters), definitions(file.spec), file.path)
+    values = file.parameters | dict(terms.parameters)
+    check(values, definitions(file.spec), file.path)
     _check_labels(terms.labels)
-    with one_line(place.shown):
+    with one_line(place.shown), _template(file) as template:
         try:
             return aiplatform.PipelineJob(
                 display_name=file.name,
-                template_path=file.path,
+                template_path=template,
                 job_id=terms.job_id or job_id(file.name, now()),
                 pipeline_root=terms.root,
-                parameter_values=dict(terms.parameters),
+                parameter_values=values,
                 enable_caching=terms.cache,
                 labels=dict(terms.labels),
                 credentials=place.credentials,
@@ -187,6 +192,16 @@ def quieten() -> None:
         if name.startswith("google.cloud.aiplatform"):
             logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("google.auth").setLevel(logging.ERROR)
+
+
+@contextlib.contextmanager
+def _template(file: JobFile) -> Iterator[str]:
+    """The specification as it was read and checked: the client reads a file itself, and less carefully."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "pipeline.json")
+        with open(path, "w", encoding="utf-8") as target:
+            json.dump(file.spec, target)
+        yield path
 
 
 def _check_labels(labels: Mapping[str, str]) -> None:

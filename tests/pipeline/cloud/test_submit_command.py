@@ -214,6 +214,22 @@ def test_bad_arguments_are_one_line_and_exit_2(config_file, spec_file, capsys, a
     assert error.count("\n") == 1
 
 
+def test_what_is_null_is_what_is_left_out(config_file, tmp_path, capsys):
+    """The client's own reading of a file would end in a traceback."""
+    job = compiled()
+    asked = []
+    for change in ({}, {"runtimeConfig": None, "labels": None, "displayName": None}):
+        job |= change
+        if change:
+            job["pipelineSpec"]["components"]["Pusher"]["inputDefinitions"] = None
+        (tmp_path / "p.json").write_text(json.dumps(job))
+        assert main(["submit", "p.json", *GIVEN, "--dry-run"]) == 0
+        asked.append(json.loads(capsys.readouterr().out)["pipelineJob"])
+    before, after = asked
+    assert after["labels"] == {"team": "nlp"}
+    assert after | {"labels": before["labels"]} == before
+
+
 def test_settings_of_a_platform_are_not_lost_unsaid(config_file, tmp_path, capsys):
     documents = json.dumps(compiled()["pipelineSpec"]), json.dumps({"platforms": {}})
     (tmp_path / "p.yaml").write_text("\n---\n".join(documents))

@@ -71,6 +71,11 @@ REFUSED = {
     ),
     "another job": ("p.json", _job(runtimeConfig=3), "is no PipelineJob: Failed to parse runtimeCo"),
     "another label": ("p.json", _job(labels={"a": 3}), "is no PipelineJob: Failed to parse labels"),
+    "values of schema 2.0": (
+        "p.json",
+        _job(runtimeConfig={"parameters": {"n": {"intValue": 3}}}),
+        "runtimeConfig.parameters: got values as schema 2.0 has them, expected parameterValues",
+    ),
     "another account": ("p.json", _job(serviceAccount=3), "serviceAccount: got 3, expected text"),
 }  # fmt: skip
 
