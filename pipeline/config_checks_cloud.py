@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pipeline.config_problems import Problems
+from pipeline.labels import KEY, VALUE
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -32,8 +33,6 @@ COMPONENTS = (
     "Pusher",
 )
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]*")
-_LABEL = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-_LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
 _NETWORK = re.compile(r"projects/[0-9]+/global/networks/[a-z0-9-]+")
 _RESERVED_LABELS = ("tfx_", "tokenline-", "goog", "vertex-")
 
@@ -108,10 +107,10 @@ def check_labels(labels: Mapping[str, str], where: str, problems: Problems) -> N
     """Google's rules for labels, and the names that TFX, Google and tokenline take themselves."""
     for name, value in labels.items():
         key = f"{where}.{name}"
-        if not _LABEL.fullmatch(name) or name.startswith(_RESERVED_LABELS):
+        if not KEY.fullmatch(name) or name.startswith(_RESERVED_LABELS):
             text = "got this name, expected a-z, 0-9, _ and -, at most 63 long, a letter first"
             problems.add(key, f"{text}; not {', '.join(_RESERVED_LABELS)}")
-        elif not _LABEL_VALUE.fullmatch(value):
+        elif not VALUE.fullmatch(value):
             text = f"got {value!r}, expected a-z, 0-9, _ and -, at most 63 long"
             problems.add(key, text)
 

@@ -1,6 +1,13 @@
 """Finds in a compiled line what kfp's loader and aiplatform's constructor accept, and what fails in a run."""
 
-from pipeline.kubeflow import lint_beam, lint_graph, lint_target, lint_values
+from pipeline.kubeflow import (
+    lint_beam,
+    lint_graph,
+    lint_job,
+    lint_resources,
+    lint_target,
+    lint_values,
+)
 from pipeline.kubeflow.findings import Finding
 from pipeline.kubeflow.spec import Json
 
@@ -12,11 +19,13 @@ def lint(document: Json, target: str) -> list[Finding]:
       document: JSON of a PipelineJob, or of a pipelineSpec alone; of a file, `reading.read` gives it.
       target: vertex or kubeflow.
     """
-    job = document if "pipelineSpec" in document else {"pipelineSpec": document}
+    spec = document.get("pipelineSpec", document)
     found = [
-        *lint_graph.check(job["pipelineSpec"]),
-        *lint_values.check(job),
-        *lint_target.check(job, target),
-        *lint_beam.check(job["pipelineSpec"]),
+        *lint_graph.check(spec),
+        *lint_values.check(spec),
+        *lint_target.check(spec, target),
+        *lint_resources.check(spec, target),
+        *lint_beam.check(spec),
+        *lint_job.check(document, target),
     ]
     return sorted(set(found))

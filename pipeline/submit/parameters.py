@@ -21,7 +21,7 @@ _INTEGER = re.compile(r"[+-]?[0-9]+")
 # Numbers travel as float64, which holds no larger integer exactly.
 _LARGEST_INTEGER = 2**53
 _MOST_SHOWN = 60
-_EXPECTED = {
+TYPES = {
     "STRING": "text",
     "NUMBER_INTEGER": f"an integer of at most {_LARGEST_INTEGER}",
     "NUMBER_DOUBLE": "a finite number",
@@ -152,12 +152,12 @@ def _from_text(text: str, kind: str) -> Value | None:
             value = json.loads(text)
         except ValueError:
             value = None
-    return value if _fits(value, kind) else None
+    return value if fits(value, kind) else None
 
 
 def _fault(value: Any, definition: Definition) -> str:
     """What is wrong with a value, "" for nothing."""
-    if not _fits(value, definition.type) or not _reachable(value, definition):
+    if not fits(value, definition.type) or not _reachable(value, definition):
         return _mismatch(value, definition)
     name, default = definition.name, definition.default
     if parameter_values.is_ours(name, definition.type, default):
@@ -165,7 +165,7 @@ def _fault(value: Any, definition: Definition) -> str:
     return ""
 
 
-def _fits(value: Any, kind: str) -> bool:
+def fits(value: Any, kind: str) -> bool:
     """Whether a value is of a type of the spec. A bool is no number, an integer is a double."""
     if isinstance(value, bool):
         return kind == "BOOLEAN"
@@ -198,7 +198,7 @@ def _mismatch(value: Any, definition: Definition) -> str:
 def _expected(definition: Definition) -> str:
     if scheme := _scheme(definition.default):
         return f"an address, as its default at {scheme}://"
-    return _EXPECTED.get(definition.type, f"a value of type {definition.type or 'unknown'}")
+    return TYPES.get(definition.type, f"a value of type {definition.type or 'unknown'}")
 
 
 def _unknown(name: str, declared: Mapping[str, Definition]) -> str:

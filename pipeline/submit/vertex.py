@@ -9,7 +9,6 @@ import contextlib
 import json
 import logging
 import os
-import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from google.auth.credentials import AnonymousCredentials, Credentials
 from google.cloud import aiplatform, aiplatform_v1
 
 from components.errors import InputError
+from pipeline import labels
 from pipeline.submit.google_errors import one_line
 from pipeline.submit.job_file import JobFile
 from pipeline.submit.job_ids import job_id, now
@@ -27,8 +27,6 @@ from pipeline.submit.parameters import Value, check, definitions
 CALL_SECONDS = 60.0
 _TRY_SECONDS = 120.0
 _FAIL_FAST = "fast"  # nothing after a failed step can end in a model
-_LABEL = re.compile(r"[a-z0-9_-]{0,63}")
-_LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 
 
 @dataclass(frozen=True)
@@ -204,12 +202,9 @@ def _template(file: JobFile) -> Iterator[str]:
         yield path
 
 
-def _check_labels(labels: Mapping[str, str]) -> None:
-    expected = "expected at most 63 of a-z, 0-9, _ and -; a key starts with a letter"
+def _check_labels(given: Mapping[str, str]) -> None:
     problems = [
-        f"label {key}: got {value!r}, {expected}"
-        for key, value in labels.items()
-        if not (_LABEL_KEY.fullmatch(key) and _LABEL.fullmatch(value))
+        f"label {key}: {text}" if key else text for key, text in labels.faults(given).items()
     ]
     if problems:
         raise InputError("\n".join(problems))
