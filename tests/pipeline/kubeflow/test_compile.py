@@ -11,6 +11,7 @@ import yaml
 from compiled_line import CONFIG, compiled
 
 from components.errors import InputError
+from pipeline import kubeflow_runner
 from pipeline.__main__ import main
 from pipeline.kubeflow import finish
 from pipeline.kubeflow.spec import constant
@@ -305,6 +306,12 @@ def test_without_the_section_nothing_is_compiled(tmp_path, capsys) -> None:
     (tmp_path / "c.yaml").write_text(CONFIG[: CONFIG.index("cloud:")])
     assert main(["compile", "--config", str(tmp_path / "c.yaml")]) == 2
     assert capsys.readouterr().err.startswith("tokenline: cloud: missing, expected a section with")
+
+
+@pytest.mark.parametrize("same", ["p.json", "./p.json"])
+def test_a_file_given_twice_is_refused(same) -> None:
+    with pytest.raises(InputError, match=f"^{same}: given twice, expected each file once$"):
+        kubeflow_runner.check_outputs(["p.json", "p.yaml", same])
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path) -> None:

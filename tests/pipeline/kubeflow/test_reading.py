@@ -22,8 +22,8 @@ cloud: {project: p, region: europe-west4, root: "gs://b/p", data: "gs://b/d-{SPA
 """
 COMMANDS = (
     ["compile", "--lint", "FILE"],
-    ["submit", "FILE", "--dry-run"],
-    ["schedule", "0 3 * * *", "FILE", "--dry-run"],
+    ["submit", "--dry-run", "FILE"],
+    ["schedule", "0 3 * * *", "--dry-run", "FILE"],
     ["emulate", "FILE"],
 )
 
