@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from components.errors import InputError
+from pipeline.argument_parser import Parser
 from pipeline.submit import arguments as submit_arguments
 
 _CONFIG = "pipeline_config.yaml"
@@ -18,8 +19,9 @@ _BAD_INPUT = 2
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    chosen = _parser().parse_args(_with_beam(sys.argv[1:] if arguments is None else arguments))
+    given = _with_beam(sys.argv[1:] if arguments is None else arguments)
     try:
+        chosen = _parser().parse_args(given)
         return chosen.command(chosen)
     except InputError as error:
         return _refuse(_with_lines(error, getattr(chosen, "config", "")))
@@ -72,8 +74,8 @@ def command_line() -> None:
     sys.exit(code)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="tokenline",
         description="From raw records to a blessed, served sequence model, "
         "with one loss number that means the same thing at every step.",
@@ -430,6 +432,8 @@ def _check_line_options(chosen: argparse.Namespace) -> None:
 def _compile(chosen: argparse.Namespace) -> int:
     from pipeline import compile_command
 
+    if chosen.lint == "":  # a shell's variable that is not set: it would be compiled instead
+        raise InputError("--lint: got '', expected a compiled file")
     if chosen.lint:
         return compile_command.lint_file(chosen.lint, chosen.target)
     from pipeline.config import load_config

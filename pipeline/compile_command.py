@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipeline import kubeflow_runner, paths
 from pipeline.config import Config
-from pipeline.kubeflow import lint, spec
+from pipeline.kubeflow import lint, reading
 from pipeline.kubeflow.findings import Finding
 from pipeline.terminal import silenced
 
@@ -49,9 +49,9 @@ def lint_file(path: str, target: kubeflow_runner.Target) -> int:
     Raises:
       InputError: the file holds none.
     """
-    job = spec.read(path)
+    document = reading.read(path).document
     with silenced():  # the types that it names are imported, and TensorFlow greets
-        found = lint.lint(job, target)
+        found = lint.lint(document, target)
     if found:
         return _tell(path, found)
     print(f"tokenline compile: {path}: nothing found for {target}")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pipeline.config_problems import Problems
+from pipeline.labels import KEY, VALUE
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -32,8 +33,6 @@ COMPONENTS = (
     "Pusher",
 )
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]*")
-_LABEL = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-_LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
 _NETWORK = re.compile(r"projects/[0-9]+/global/networks/[a-z0-9-]+")
 _RESERVED_LABELS = ("tfx_", "tokenline-", "goog", "vertex-")
 
@@ -51,30 +50,46 @@ def check(config: "Config", problems: Problems) -> None:
 
 
 def _addresses(cloud: "CloudConfig", problems: Problems) -> None:
-    first, *others = (f"{scheme}://" for scheme in SCHEMES)
-    expected = f"{first} (for Kubeflow Pipelines also {' or '.join(others)})"
     for key in ("root", "data", "push_to"):
         place = getattr(cloud, key)
-        if key == "push_to" and "cloud.push_to" not in problems.given:
+        if not place or (key == "push_to" and "cloud.push_to" not in problems.given):
             continue  # it follows from the root
-        if place and place.partition("://")[0] not in SCHEMES:
-            problems.add(f"cloud.{key}", f"got {place!r}, expected an address at {expected}")
-        elif place and not _BUCKET.fullmatch(place.partition("://")[2].split("/")[0]):
-            text = f"got {place!r}, expected a bucket's name of a-z, 0-9, '.', '_' and '-'"
+        if text := address_fault(place, may_have_span=key == "data"):
             problems.add(f"cloud.{key}", text)
-        elif key != "data" and SPAN in place:
-            text = f"got {place!r}, expected no {SPAN}: it is filled in for data only"
-            problems.add(f"cloud.{key}", text)
-        elif place.endswith("/"):
-            problems.add(f"cloud.{key}", f"got {place!r}, expected no / at its end")
+
+
+def address_fault(place: str, *, may_have_span: bool = False) -> str:
+    """What is wrong with the address of a folder that runs in the cloud use; "" for nothing."""
+    scheme, _, path = place.partition("://")
+    if scheme not in SCHEMES:
+        first, *others = (f"{each}://" for each in SCHEMES)
+        expected = f"{first} (for Kubeflow Pipelines also {' or '.join(others)})"
+        return f"got {place!r}, expected an address at {expected}"
+    if not _BUCKET.fullmatch(path.split("/")[0]):
+        return f"got {place!r}, expected a bucket's name of a-z, 0-9, '.', '_' and '-'"
+    if not may_have_span and SPAN in place:
+        return f"got {place!r}, expected no {SPAN}: it is filled in for data only"
+    return f"got {place!r}, expected no / at its end" if place.endswith("/") else ""
 
 
 def _spans(config: "Config", cloud: "CloudConfig", problems: Problems) -> None:
-    if cloud.data.count(SPAN) > 1:
-        problems.add("cloud.data", f"got {cloud.data!r}, expected {SPAN} at most once")
-    elif SPAN in config.data.path and SPAN not in cloud.data:
-        text = f"got {cloud.data!r}, expected {SPAN} in it, as in data.path"
+    if text := span_fault(cloud.data, config.data.path, "data.path"):
         problems.add("cloud.data", text)
+
+
+def span_fault(place: str, like: str, called: str) -> str:
+    """What is wrong with {SPAN} in a folder of input files; "" for nothing.
+
+    Args:
+      place: the folder.
+      like: another one, of the same files.
+      called: what that is called.
+    """
+    if place.count(SPAN) > 1:
+        return f"got {place!r}, expected {SPAN} at most once"
+    if SPAN in like and SPAN not in place:
+        return f"got {place!r}, expected {SPAN} in it, as in {called}"
+    return ""
 
 
 def _identity(cloud: "CloudConfig", problems: Problems) -> None:
@@ -93,10 +108,10 @@ def check_labels(labels: Mapping[str, str], where: str, problems: Problems) -> N
     """Google's rules for labels, and the names that TFX, Google and tokenline take themselves."""
     for name, value in labels.items():
         key = f"{where}.{name}"
-        if not _LABEL.fullmatch(name) or name.startswith(_RESERVED_LABELS):
+        if not KEY.fullmatch(name) or name.startswith(_RESERVED_LABELS):
             text = "got this name, expected a-z, 0-9, _ and -, at most 63 long, a letter first"
             problems.add(key, f"{text}; not {', '.join(_RESERVED_LABELS)}")
-        elif not _LABEL_VALUE.fullmatch(value):
+        elif not VALUE.fullmatch(value):
             text = f"got {value!r}, expected a-z, 0-9, _ and -, at most 63 long"
             problems.add(key, text)
 

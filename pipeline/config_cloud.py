@@ -35,7 +35,7 @@ class CloudConfig:
     )  # fmt: skip
     region: str = setting(
         "", "of Vertex, as europe-west4",
-        pattern="[a-z]+-[a-z]+[0-9]+", pattern_text="a region, such as europe-west4",
+        pattern="[a-z0-9-]+", pattern_text="a region, such as europe-west4",
     )  # fmt: skip
     root: str = required("bucket and folder of all runs: gs://bucket/pipelines", path=True)
     data: str = setting(

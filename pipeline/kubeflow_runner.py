@@ -74,9 +74,13 @@ def check_outputs(outputs: Sequence[str]) -> None:
     """Make sure that each file has a known kind and a folder, before anything heavy is loaded.
 
     Raises:
-      InputError: one has not.
+      InputError: one has not, or is given twice.
     """
+    seen = set()
     for output in outputs:
+        if (place := os.path.realpath(output)) in seen:
+            raise InputError(f"{output}: given twice, expected each file once")
+        seen.add(place)
         if not output.endswith((".json", *_YAML)):
             raise InputError(f"{output}: got this name, expected one with .json or .yaml")
         if not os.path.isdir(folder := os.path.dirname(output) or os.curdir):

@@ -41,6 +41,15 @@ def from_json(text: str) -> Window:
     return Window(tuple(facts["spans"]), tuple(facts["new"]), facts["fingerprint"])
 
 
+def numbers(spans: str) -> list[int]:
+    """The numbers in a JSON list of spans.
+
+    Raises:
+      InputError: it is none.
+    """
+    return _numbers(spans, "spans")
+
+
 def check(spans: str, new_spans: str) -> None:
     """Check the parameters as far as they can be without looking at folders.
 

@@ -54,12 +54,17 @@ def lay(places: Places, given: Sequence[str]) -> None:
     """Put local data where the pipeline looks for them: a link each, `gs://bucket/x=FOLDER`.
 
     Raises:
-      InputError: it is not of that form, there is no such folder, or something else is there already.
+      InputError: it is not of that form, there is no such folder, something else is there already, or
+        one place is given twice.
     """
+    seen = set()
     for text in given:
         uri, _, folder = text.partition("=")
         if not uri.startswith(STORE) or len(uri) == len(STORE) or not folder:
             raise InputError(f"--data: got {text!r}, expected gs://BUCKET/FOLDER=LOCAL_FOLDER")
+        if (place := uri.rstrip("/")) in seen:
+            raise InputError(f"--data {place}: given twice, expected one folder")
+        seen.add(place)
         _link(*_without_patterns(text, uri.rstrip("/"), folder.rstrip("/") or "/"), places)
 
 

@@ -1,15 +1,14 @@
 """A compiled pipeline as data: a PipelineJob, or a pipelineSpec alone, of schema 2.1.
 
-What it is read from is parsed strictly by the service's own message types; what refers to something
-that is not there is refused. `pipeline compile` looks for more.
+What refers to something that is not there is refused; `tokenline compile --lint` looks for more.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from components.errors import InputError
+from pipeline.kubeflow import reading
 
 SCHEMA = "2.1.0"
 _NO_ROOT = "gs://pipeline-root"  # where neither the file nor the caller says any
@@ -92,7 +91,7 @@ def read(file: str) -> Pipeline:
     Raises:
       InputError: it is none, or it refers to what is not there; a line that names file and place.
     """
-    return from_document(_document(file), file)
+    return _pipeline(reading.read(file))
 
 
 def from_document(document: Any, where: str) -> Pipeline:
@@ -101,14 +100,15 @@ def from_document(document: Any, where: str) -> Pipeline:
     Raises:
       InputError: as `read` raises it.
     """
-    if not isinstance(document, dict):
-        raise InputError(f"{where}: got {type(document).__name__}, expected a compiled pipeline")
-    job = document if "pipelineSpec" in document else {"pipelineSpec": document}
-    specification, deployment = _parsed(job["pipelineSpec"], where)
-    if (schema := specification.get("schemaVersion")) != SCHEMA:
+    return _pipeline(reading.checked(document, where))
+
+
+def _pipeline(found: reading.Compiled) -> Pipeline:
+    specification, job, where = found.spec, found.job or {}, found.where
+    if (schema := specification["schemaVersion"]) != SCHEMA:
         raise InputError(f"{where}: schemaVersion: got {schema!r}, expected {SCHEMA!r}")
-    runtime = job.get("runtimeConfig") or {}
-    executors = deployment.get("executors", {})
+    runtime = job.get("runtimeConfig", {})
+    executors = specification.get("deploymentSpec", {}).get("executors", {})
     components = {
         name: _component(name, found, executors, where)
         for name, found in specification.get("components", {}).items()
@@ -120,56 +120,11 @@ def from_document(document: Any, where: str) -> Pipeline:
     return Pipeline(
         name=specification["pipelineInfo"]["name"],
         output=(output or _NO_ROOT).rstrip("/"),
-        given=runtime.get("parameterValues") or {},
-        labels=job.get("labels") or {},
+        given=runtime.get("parameterValues", {}),
+        labels=job.get("labels", {}),
         root=root,
         components=components,
     )
-
-
-def _document(file: str) -> Any:
-    """What the file holds, as JSON would have it."""
-    import yaml
-
-    try:
-        with open(file, encoding="utf-8") as source:
-            if not file.endswith((".yaml", ".yml")):
-                return json.load(source)
-            return next(iter(yaml.safe_load_all(source)), None)  # a second one is kfp's own
-    except OSError as error:
-        raise InputError(f"{file}: {error.strerror}, expected a compiled pipeline") from None
-    except (ValueError, yaml.YAMLError) as error:
-        kind = "YAML" if file.endswith((".yaml", ".yml")) else "JSON"
-        reason = " ".join(str(error).split())
-        raise InputError(f"{file}: is no {kind}: {reason}") from None
-
-
-def _parsed(found: Any, where: str) -> tuple[Json, Json]:
-    """The specification and its deployment, through the service's own message types."""
-    from google.protobuf import json_format
-    from kfp.pipeline_spec import pipeline_spec_pb2 as messages
-
-    try:
-        specification = json_format.ParseDict(found, messages.PipelineSpec())
-        as_json = _as_json(specification)
-        deployment = json_format.ParseDict(
-            as_json.get("deploymentSpec", {}), messages.PipelineDeploymentConfig()
-        )
-    except json_format.ParseError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{where}: is no pipelineSpec: {reason}") from None
-    for key in ("pipelineInfo", "root"):
-        if key not in as_json:
-            raise InputError(f"{where}: {key}: got none, expected a compiled pipeline")
-    return as_json, _as_json(deployment)
-
-
-def _as_json(message: Any) -> Json:
-    """In one order always: a message does not keep that of the file."""
-    from google.protobuf import json_format
-
-    found: Json = json.loads(json_format.MessageToJson(message, sort_keys=True))
-    return found
 
 
 def _component(name: str, found: Json, executors: Mapping[str, Json], where: str) -> Component:

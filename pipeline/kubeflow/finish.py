@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.config_cloud import CloudConfig, ResourcesConfig
+from pipeline.kubeflow import parameters
 
 Json = dict[str, Any]
 DRIVER = "components.span_window.driver"
@@ -84,8 +85,8 @@ def _give_defaults(spec: Json, defaults: Mapping[str, str | int]) -> None:
     """TFX writes none; without them every run would have to give every parameter."""
     definitions = spec["root"].setdefault("inputDefinitions", {}).setdefault("parameters", {})
     for name, value in defaults.items():
-        kind = "NUMBER_INTEGER" if isinstance(value, int) else "STRING"
-        definitions.setdefault(name, {"parameterType": kind})["defaultValue"] = value
+        declared = definitions.setdefault(name, {"parameterType": parameters.KINDS[name]})
+        declared["defaultValue"] = value
 
 
 def _container(spec: Json, component: str) -> Json:

@@ -1,21 +1,31 @@
 """Finds in a compiled line what kfp's loader and aiplatform's constructor accept, and what fails in a run."""
 
-from pipeline.kubeflow import lint_beam, lint_graph, lint_target, lint_values
+from pipeline.kubeflow import (
+    lint_beam,
+    lint_graph,
+    lint_job,
+    lint_resources,
+    lint_target,
+    lint_values,
+)
 from pipeline.kubeflow.findings import Finding
 from pipeline.kubeflow.spec import Json
 
 
-def lint(job: Json, target: str) -> list[Finding]:
+def lint(document: Json, target: str) -> list[Finding]:
     """All findings, in the order of their places.
 
     Args:
-      job: JSON of a PipelineJob; `spec.read` gives one of a `.yaml`, too.
+      document: JSON of a PipelineJob, or of a pipelineSpec alone; of a file, `reading.read` gives it.
       target: vertex or kubeflow.
     """
+    spec = document.get("pipelineSpec", document)
     found = [
-        *lint_graph.check(job["pipelineSpec"]),
-        *lint_values.check(job),
-        *lint_target.check(job, target),
-        *lint_beam.check(job["pipelineSpec"]),
+        *lint_graph.check(spec),
+        *lint_values.check(spec),
+        *lint_target.check(spec, target),
+        *lint_resources.check(spec, target),
+        *lint_beam.check(spec),
+        *lint_job.check(document, target),
     ]
     return sorted(set(found))

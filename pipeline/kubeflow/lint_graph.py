@@ -139,6 +139,7 @@ def _circle(dag: Dag) -> Iterator[Finding]:
 
 
 def _waits_for(task: Json) -> set[str]:
+    """Those whose outputs it takes, and `dependentTasks`."""
     found = set(task.get("dependentTasks", []))
     for kind in _KINDS:
         for source in task.get("inputs", {}).get(kind, {}).values():

@@ -1,4 +1,4 @@
-"""What is wrong with the values in a compiled line: constants, defaults, the places where runs are kept."""
+"""What is wrong with the values in a specification: constants and defaults."""
 
 import json
 import re
@@ -7,24 +7,19 @@ from typing import Any
 
 from pipeline.kubeflow.findings import Finding
 from pipeline.kubeflow.spec import Json, constant, dags, executors
+from pipeline.submit import parameters
 
 # A whole text that is a path of one machine; what services mount is none.
 _LOCAL = re.compile(r"file:/.*|/(?!gcs/|minio/|s3/)[\w.{}-]+(/[\w.{}-]+)+/?")
 # `{"__class__": "RuntimeParameter", ...}`, however often it was quoted; as TFX writes it.
 _SERIALISED = re.compile(r'\\*"__class__\\*": *\\*"RuntimeParameter\\*"')
-_TYPES: dict[str, tuple[type, ...]] = {
-    "STRING": (str,),
-    "NUMBER_INTEGER": (int, float),
-    "NUMBER_DOUBLE": (int, float),
-}
 # Parameters of TFX that name user code: "" is what is left of a file that was not found.
 _CODE = ("module_path", "module_file")
 _NO_PATHS = re.compile(r".*(pattern|separator|delimiter)")
 
 
-def check(job: Json) -> Iterator[Finding]:
+def check(spec: Json) -> Iterator[Finding]:
     """Every constant and every default."""
-    spec = job["pipelineSpec"]
     for dag in dags(spec):
         for name, definition in dag.inputs.get("parameters", {}).items():
             yield from _default(f"{dag.place}.{name}", definition)
@@ -39,7 +34,6 @@ def check(job: Json) -> Iterator[Finding]:
     for label, executor in executors(spec).items():
         address = constant({"runtimeValue": executor.get("importer", {}).get("artifactUri", {})})
         yield from _local(f"executors.{label}.artifactUri", address)
-    yield from _roots(job)
 
 
 def _constant(place: str, name: str, value: Any, definition: Json) -> Iterator[Finding]:
@@ -64,8 +58,7 @@ def _default(place: str, definition: Json) -> Iterator[Finding]:
 
 def _kind(place: str, value: Any, definition: Json) -> Iterator[Finding]:
     kind = definition.get("parameterType", "")
-    expected = _TYPES.get(kind)
-    if expected and (not isinstance(value, expected) or isinstance(value, bool)):
+    if kind in parameters.TYPES and not parameters.fits(value, kind):
         yield Finding(place, f"got {value!r}, expected a value of type {kind}")
 
 
@@ -94,14 +87,3 @@ def _texts(value: Any) -> Iterator[str]:
             yield value
     elif isinstance(value, str):
         yield value
-
-
-def _roots(job: Json) -> Iterator[Finding]:
-    places = {
-        "runtimeConfig.gcsOutputDirectory": job.get("runtimeConfig", {}).get("gcsOutputDirectory"),
-        "defaultPipelineRoot": job["pipelineSpec"].get("defaultPipelineRoot"),
-    }
-    for place, root in places.items():
-        if root is not None and "://" not in root:
-            text = f"got {root!r}, expected an address that containers reach"
-            yield Finding(place, text)

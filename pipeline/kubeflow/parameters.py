@@ -13,6 +13,16 @@ FINGERPRINT = "fingerprint"
 TRAIN_STEPS = "train_steps"
 PUSH_DESTINATION = "push_destination"
 RUN_KEY = "run_key"
+# Name -> parameterType.
+KINDS = {
+    DATA_PATH: "STRING",
+    SPANS: "STRING",
+    NEW_SPANS: "STRING",
+    FINGERPRINT: "STRING",
+    TRAIN_STEPS: "NUMBER_INTEGER",
+    PUSH_DESTINATION: "STRING",
+    RUN_KEY: "STRING",
+}
 
 
 def defaults(config: Config, cloud: CloudConfig) -> dict[str, str | int]:

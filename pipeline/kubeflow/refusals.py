@@ -1,6 +1,5 @@
 """What a configuration may hold that a line in the cloud cannot do, each named. No TensorFlow."""
 
-import difflib
 import re
 from collections.abc import Iterator
 
@@ -10,30 +9,10 @@ from pipeline.config import Config
 from pipeline.config_cloud import CloudConfig
 from pipeline.config_problems import Unsuited
 from pipeline.config_tune import space_of
+from pipeline.kubeflow import accelerators
 
 _VERTEX = "gs://"
 Problem = tuple[str, str]  # key and text
-# Those of Vertex: google.cloud.aiplatform_v1.types.AcceleratorType, which takes seconds to import.
-ACCELERATORS = (
-    "NVIDIA_TESLA_K80",
-    "NVIDIA_TESLA_P100",
-    "NVIDIA_TESLA_V100",
-    "NVIDIA_TESLA_P4",
-    "NVIDIA_TESLA_T4",
-    "NVIDIA_TESLA_A100",
-    "NVIDIA_A100_80GB",
-    "NVIDIA_L4",
-    "NVIDIA_H100_80GB",
-    "NVIDIA_H100_MEGA_80GB",
-    "NVIDIA_H200_141GB",
-    "NVIDIA_B200",
-    "NVIDIA_GB200",
-    "NVIDIA_RTX_PRO_6000",
-    "TPU_V2",
-    "TPU_V3",
-    "TPU_V4_POD",
-    "TPU_V5_LITEPOD",
-)
 # Images of TFX, which have nothing of ours; the first is what its compiler takes where none is given.
 NOT_OURS = re.compile(r"(gcr\.io/tfx-oss-public|(docker\.io/)?tensorflow)/tfx(:.*|@.*)?")
 
@@ -63,9 +42,8 @@ def _places(config: Config, cloud: CloudConfig, target: str) -> list[Problem]:
     if target == "vertex":
         for key in ("root", "data", "push_to"):
             place = getattr(cloud, key)
-            follows = key == "push_to" and place.startswith(
-                f"{cloud.root}/"
-            )  # one mistake, one line
+            # One mistake, one line.
+            follows = key == "push_to" and place.startswith(f"{cloud.root}/")
             if not place.startswith(_VERTEX) and not follows:
                 text = f"got {place!r}, expected {_VERTEX}… for --target vertex"
                 found.append((f"cloud.{key}", text))
@@ -91,11 +69,8 @@ def _images(cloud: CloudConfig) -> list[Problem]:
 def _accelerators(cloud: CloudConfig) -> Iterator[Problem]:
     """Kubeflow's are whatever its cluster calls them; Vertex has a list."""
     for name, resources in cloud.resources.items():
-        kind = resources.accelerator
-        if kind and kind not in ACCELERATORS:
-            close = difflib.get_close_matches(kind, ACCELERATORS, n=1, cutoff=0.4)
-            expected = f"{close[0]}?" if close else f"one of {', '.join(ACCELERATORS)}"
-            yield f"cloud.resources.{name}.accelerator", f"got {kind!r}, expected {expected}"
+        if resources.accelerator and (text := accelerators.fault(resources.accelerator)):
+            yield f"cloud.resources.{name}.accelerator", text
 
 
 def _settings(config: Config) -> list[Problem]:

@@ -1,17 +1,11 @@
-"""A compiled line as it is read: a PipelineJob's JSON or a pipelineSpec's YAML, and the parts of it."""
+"""The parts of a pipelineSpec: its dags, executors, containers, and what their types are called."""
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
-from components.errors import InputError
-
 Json = dict[str, Any]
-_YAML = (".yaml", ".yml")
 _TITLE = re.compile(r"title: *(\S+)")
 
 
@@ -28,54 +22,6 @@ class Dag:
     place: str
     tasks: Json
     inputs: Json
-
-
-def read(path: str) -> Json:
-    """The PipelineJob in a file; of a `.yaml`, one without anything but the specification.
-
-    Raises:
-      InputError: it cannot be read, or is something else.
-    """
-    try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8"
-        raise InputError(f"{path}: {reason}, expected a compiled line") from None
-    try:
-        found = yaml.safe_load(text) if path.endswith(_YAML) else json.loads(text)
-    except (ValueError, yaml.YAMLError) as error:
-        reason = str(error).split("\n")[0]
-        raise InputError(
-            f"{path}: got no JSON or YAML ({reason}), expected a compiled line"
-        ) from None
-    job = found if isinstance(found, dict) and "pipelineSpec" in found else {"pipelineSpec": found}
-    spec = job["pipelineSpec"]
-    if not isinstance(spec, dict) or "root" not in spec:
-        raise InputError(f"{path}: got no root in it, expected a PipelineJob or a pipelineSpec")
-    _check_structure(path, job)
-    return job
-
-
-def _check_structure(path: str, job: Json) -> None:
-    """Refuse what the services' own reading refuses; what follows relies on the kinds of all fields."""
-    from google.protobuf import json_format, message
-    from kfp.pipeline_spec import pipeline_spec_pb2 as messages
-
-    spec = job["pipelineSpec"]
-    parts: tuple[tuple[Any, message.Message], ...] = (
-        (job, messages.PipelineJob()),
-        (spec, messages.PipelineSpec()),
-        # For PipelineSpec this is any object.
-        (spec.get("deploymentSpec", {}), messages.PipelineDeploymentConfig()),
-    )
-    for part, parsed in parts:
-        try:
-            json_format.ParseDict(part, parsed, ignore_unknown_fields=True)
-        except json_format.ParseError as error:
-            reason = " ".join(str(error).split())
-            text = f"{path}: not as a pipelineSpec is: {reason}; expected a compiled line"
-            raise InputError(text) from None
 
 
 def dags(spec: Json) -> Iterator[Dag]:

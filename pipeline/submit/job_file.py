@@ -1,14 +1,10 @@
 """A compiled pipeline, as `tokenline compile` writes it: `.json` (a PipelineJob) or `.yaml` (its spec)."""
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
 from components.errors import InputError
-
-_EXPECTED = "expected a pipeline that `tokenline compile` wrote"
+from pipeline.kubeflow import reading
 
 
 @dataclass(frozen=True)
@@ -60,56 +56,20 @@ def read(path: str) -> JobFile:
     Raises:
       InputError: it cannot be read, or is none; one line.
     """
-    found = _parsed(path)
-    spec = found.get("pipelineSpec", found)
-    for key in ("pipelineInfo", "root", "schemaVersion"):
-        if not isinstance(spec, dict) or key not in spec:
-            raise InputError(f"{path}: got no {key}, {_EXPECTED}")
-    _check_structure(path, spec)
-    if spec is found:
-        return JobFile(path, spec)
-    runtime = found.get("runtimeConfig") or {}
+    found = reading.read(path)
+    if found.further:  # kfp would apply them, Vertex not; neither is asked to here
+        raise InputError(f"{path}: got further YAML documents, expected the pipelineSpec alone")
+    job = found.job or {}
+    runtime = job.get("runtimeConfig", {})
     return JobFile(
         path,
-        spec,
+        found.spec,
         root=runtime.get("gcsOutputDirectory", ""),
-        labels=dict(found.get("labels") or {}),
-        parameters=dict(runtime.get("parameterValues") or {}),
-        service_account=found.get("serviceAccount", ""),
-        network=found.get("network", ""),
+        labels=job.get("labels", {}),
+        parameters=runtime.get("parameterValues", {}),
+        service_account=job.get("serviceAccount", ""),
+        network=job.get("network", ""),
     )
-
-
-def _parsed(path: str) -> dict[str, Any]:
-    try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
-        # JSON is YAML, but PyYAML takes a hundred times as long for it.
-        found = json.loads(text) if path.endswith(".json") else yaml.safe_load(text)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}, {_EXPECTED}") from None
-    except (ValueError, yaml.YAMLError) as error:
-        kind = "JSON" if path.endswith(".json") else "YAML"
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: not valid {kind}: {reason}; {_EXPECTED}") from None
-    if not isinstance(found, dict):
-        raise InputError(f"{path}: got {type(found).__name__}, {_EXPECTED}")
-    return found
-
-
-def _check_structure(path: str, spec: dict[str, Any]) -> None:
-    """Refuse what is no pipelineSpec; what is wrong with one, `tokenline compile` finds."""
-    from google.protobuf import json_format
-    from kfp.pipeline_spec import pipeline_spec_pb2
-
-    parsed = pipeline_spec_pb2.PipelineSpec()
-    try:
-        json_format.ParseDict(spec, parsed, ignore_unknown_fields=True)
-    except json_format.ParseError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: not a pipelineSpec: {reason}; {_EXPECTED}") from None
-    if not parsed.pipeline_info.name:
-        raise InputError(f"{path}: got no pipelineInfo.name, {_EXPECTED}")
 
 
 def _tasks(spec: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Runtime parameters: which a pipeline takes, and whether the values given fit.
 
-Neither aiplatform nor Vertex says before the job runs that one is missing or of the wrong type.
+Neither aiplatform nor Vertex says before the job runs that one is missing or of the wrong type, let alone
+that it cannot mean anything.
 """
 
 import difflib
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.errors import InputError
+from pipeline.kubeflow import parameter_values
 
 Value = str | int | float | bool | list[Any] | dict[str, Any]
 
@@ -19,7 +21,7 @@ _INTEGER = re.compile(r"[+-]?[0-9]+")
 # Numbers travel as float64, which holds no larger integer exactly.
 _LARGEST_INTEGER = 2**53
 _MOST_SHOWN = 60
-_EXPECTED = {
+TYPES = {
     "STRING": "text",
     "NUMBER_INTEGER": f"an integer of at most {_LARGEST_INTEGER}",
     "NUMBER_DOUBLE": "a finite number",
@@ -81,8 +83,10 @@ def from_texts(texts: Iterable[str], declared: Mapping[str, Definition]) -> dict
             problems.append(f"--parameter {name}: {_unknown(name, declared)}")
         else:
             read = _from_text(value, declared[name].type)
-            if read is None or not _reachable(read, declared[name]):
+            if read is None:
                 problems.append(f"--parameter {name}: {_mismatch(value, declared[name])}")
+            elif text := _fault(read, declared[name]):
+                problems.append(f"--parameter {name}: {text}")
             else:
                 found[name] = read
     _raise(problems)
@@ -90,22 +94,33 @@ def from_texts(texts: Iterable[str], declared: Mapping[str, Definition]) -> dict
 
 
 def check(values: Mapping[str, Any], declared: Mapping[str, Definition], where: str) -> None:
-    """Check the values of a run: all that are required, none else, each of its type.
+    """Check the values of a run: all that are required, none else, each of its type, and ours by name.
 
     Raises:
       InputError: a line for each that is not so; `where` names the pipeline.
     """
-    problems = [
-        f"{where}: parameter {each.name}: missing, expected {_expected(each)}: it has no default"
+    missing = {
+        each.name: f"missing, expected {_expected(each)}: it has no default"
         for each in declared.values()
         if each.is_required and each.name not in values
-    ]
+    }
+    found = [*missing.items(), *faults(values, declared).items()]
+    _raise([f"{where}: parameter {name}: {text}" for name, text in found])
+
+
+def faults(values: Mapping[str, Any], declared: Mapping[str, Definition]) -> dict[str, str]:
+    """What is wrong with values that are given: name -> text."""
+    found = {}
     for name, value in values.items():
-        if name not in declared:
-            problems.append(f"{where}: parameter {name}: {_unknown(name, declared)}")
-        elif not _fits(value, declared[name].type) or not _reachable(value, declared[name]):
-            problems.append(f"{where}: parameter {name}: {_mismatch(value, declared[name])}")
-    _raise(problems)
+        text = _fault(value, declared[name]) if name in declared else _unknown(name, declared)
+        if text:
+            found[name] = text
+    ours = {
+        name: values.get(name, each.default)
+        for name, each in declared.items()
+        if name not in found and parameter_values.is_ours(name, each.type, each.default)
+    }
+    return found | parameter_values.contradictions(ours)
 
 
 def complete(
@@ -137,10 +152,20 @@ def _from_text(text: str, kind: str) -> Value | None:
             value = json.loads(text)
         except ValueError:
             value = None
-    return value if _fits(value, kind) else None
+    return value if fits(value, kind) else None
 
 
-def _fits(value: Any, kind: str) -> bool:
+def _fault(value: Any, definition: Definition) -> str:
+    """What is wrong with a value, "" for nothing."""
+    if not fits(value, definition.type) or not _reachable(value, definition):
+        return _mismatch(value, definition)
+    name, default = definition.name, definition.default
+    if parameter_values.is_ours(name, definition.type, default):
+        return parameter_values.fault(name, value, default)
+    return ""
+
+
+def fits(value: Any, kind: str) -> bool:
     """Whether a value is of a type of the spec. A bool is no number, an integer is a double."""
     if isinstance(value, bool):
         return kind == "BOOLEAN"
@@ -173,7 +198,7 @@ def _mismatch(value: Any, definition: Definition) -> str:
 def _expected(definition: Definition) -> str:
     if scheme := _scheme(definition.default):
         return f"an address, as its default at {scheme}://"
-    return _EXPECTED.get(definition.type, f"a value of type {definition.type or 'unknown'}")
+    return TYPES.get(definition.type, f"a value of type {definition.type or 'unknown'}")
 
 
 def _unknown(name: str, declared: Mapping[str, Definition]) -> str:

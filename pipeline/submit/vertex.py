@@ -5,9 +5,12 @@ the bucket of the pipeline root if there is none, which here is the user's decis
 rights to look at buckets only costs a minute of retries.
 """
 
+import contextlib
+import json
 import logging
-import re
-from collections.abc import Mapping
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from google.api_core import exceptions, retry
@@ -15,6 +18,7 @@ from google.auth.credentials import AnonymousCredentials, Credentials
 from google.cloud import aiplatform, aiplatform_v1
 
 from components.errors import InputError
+from pipeline import labels
 from pipeline.config_problems import Unsuited
 from pipeline.submit.google_errors import one_line
 from pipeline.submit.job_file import JobFile
@@ -24,8 +28,6 @@ from pipeline.submit.parameters import Value, check, definitions
 CALL_SECONDS = 60.0
 _TRY_SECONDS = 120.0
 _FAIL_FAST = "fast"  # nothing after a failed step can end in a model
-_LABEL = re.compile(r"[a-z0-9_-]{0,63}")
-_LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 
 
 @dataclass(frozen=True)
@@ -83,16 +85,17 @@ def make(file: JobFile, terms: Terms, place: Place) -> aiplatform.PipelineJob:
     Raises:
       InputError: parameters, labels, the id or the region are wrong; a line each.
     """
-    check(file.parameters | dict(terms.parameters), definitions(file.spec), file.path)
+    values = file.parameters | dict(terms.parameters)
+    check(values, definitions(file.spec), file.path)
     _check_labels(terms.labels)
-    with one_line(place.shown):
+    with one_line(place.shown), _template(file) as template:
         try:
             return aiplatform.PipelineJob(
                 display_name=file.name,
-                template_path=file.path,
+                template_path=template,
                 job_id=terms.job_id or job_id(file.name, now()),
                 pipeline_root=terms.root,
-                parameter_values=dict(terms.parameters),
+                parameter_values=values,
                 enable_caching=terms.cache,
                 labels=dict(terms.labels),
                 credentials=place.credentials,
@@ -190,12 +193,19 @@ def quieten() -> None:
     logging.getLogger("google.auth").setLevel(logging.ERROR)
 
 
-def _check_labels(labels: Mapping[str, str]) -> None:
-    expected = "expected at most 63 of a-z, 0-9, _ and -; a key starts with a letter"
+@contextlib.contextmanager
+def _template(file: JobFile) -> Iterator[str]:
+    """The specification as it was read and checked: the client reads a file itself, and less carefully."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "pipeline.json")
+        with open(path, "w", encoding="utf-8") as target:
+            json.dump(file.spec, target)
+        yield path
+
+
+def _check_labels(given: Mapping[str, str]) -> None:
     problems = [
-        f"label {key}: got {value!r}, {expected}"
-        for key, value in labels.items()
-        if not (_LABEL_KEY.fullmatch(key) and _LABEL.fullmatch(value))
+        f"label {key}: {text}" if key else text for key, text in labels.faults(given).items()
     ]
     if problems:
         raise InputError("\n".join(problems))

@@ -181,7 +181,7 @@ def test_a_service_that_does_not_answer_for_a_while_is_waited_for(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["none.json"], "none.json: No such file or directory, expected a pipeline that"),
+        (["none.json"], "none.json: No such file or directory, expected a compiled"),
         (["FILE"], "parameter data_path: missing, expected text: it has no default"),
         (["FILE", "--parameter", "x"], "--parameter: got 'x', expected NAME=VALUE"),
         (["FILE", *GIVEN, *GIVEN], "--parameter data_path: given twice"),
@@ -217,28 +217,29 @@ def test_bad_arguments_are_one_line_and_exit_2(config_file, spec_file, capsys, a
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("{", "not valid JSON"),
-        ("[]", "got list, expected a pipeline"),
-        ("{}", "got no pipelineInfo, expected a pipeline"),
-        (
-            '{"pipelineInfo": {"name": "n"}, "root": {"dag": 3}, "schemaVersion": "2.1.0"}',
-            "not a pipelineSpec: Failed to parse root field",
-        ),
-        (
-            '{"pipelineInfo": {}, "root": {}, "schemaVersion": "2.1.0"}',
-            "got no pipelineInfo.name, expected a pipeline",
-        ),
-    ],
-)
-def test_files_that_are_no_pipelines(config_file, tmp_path, capsys, text, says):
-    (tmp_path / "p.json").write_text(text)
-    assert main(["submit", "p.json", "--dry-run"]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("tokenline: p.json: ")
-    assert says in error
+def test_what_is_null_is_what_is_left_out(config_file, tmp_path, capsys):
+    """The client's own reading of a file would end in a traceback."""
+    job = compiled()
+    asked = []
+    for change in ({}, {"runtimeConfig": None, "labels": None, "displayName": None}):
+        job |= change
+        if change:
+            job["pipelineSpec"]["components"]["Pusher"]["inputDefinitions"] = None
+        (tmp_path / "p.json").write_text(json.dumps(job))
+        assert main(["submit", "p.json", *GIVEN, "--dry-run"]) == 0
+        asked.append(json.loads(capsys.readouterr().out)["pipelineJob"])
+    before, after = asked
+    assert after["labels"] == {"team": "nlp"}
+    assert after | {"labels": before["labels"]} == before
+
+
+def test_settings_of_a_platform_are_not_lost_unsaid(config_file, tmp_path, capsys):
+    documents = json.dumps(compiled()["pipelineSpec"]), json.dumps({"platforms": {}})
+    (tmp_path / "p.yaml").write_text("\n---\n".join(documents))
+    assert main(["submit", "p.yaml", *GIVEN, "--dry-run"]) == 2
+    assert capsys.readouterr().err == (
+        "tokenline: p.yaml: got further YAML documents, expected the pipelineSpec alone\n"
+    )
 
 
 def test_a_yaml_file_takes_root_and_accounts_from_the_config(config_file, tmp_path, capsys):

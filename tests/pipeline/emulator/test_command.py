@@ -70,6 +70,10 @@ def test_bad_input_of_a_step_is_exit_2_and_its_line(folder, capsys) -> None:
         (["p.json", "--parameter", "m=1"], "--parameter m: the pipeline has no such parameter"),
         (["p.json", "--data", "gs://b/x=absent"], "--data: absent: no such file or folder"),
         (["p.json", "--root", "p.json"], "p.json"),
+        (
+            ["p.json", "--data", "gs://b/x=.", "--data", "gs://b/x/=.."],
+            "--data gs://b/x: given twice, expected one folder",
+        ),
     ],
 )
 def test_bad_arguments_are_one_line_and_exit_2(folder, capsys, arguments, says: str) -> None:

@@ -41,7 +41,8 @@ def test_a_link_may_be_laid_anew_but_nothing_else_is_replaced(tmp_path: pathlib.
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     found = places.at(str(tmp_path / "root"))
-    places.lay(found, [f"gs://b/x={tmp_path}/one", f"gs://b/x={tmp_path}/two"])
+    places.lay(found, [f"gs://b/x={tmp_path}/one"])
+    places.lay(found, [f"gs://b/x={tmp_path}/two"])
     assert (tmp_path / "root/b/x").resolve() == tmp_path / "two"
     (tmp_path / "root/b/y").mkdir()
     with pytest.raises(InputError, match="is there already"):

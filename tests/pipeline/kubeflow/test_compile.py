@@ -11,8 +11,10 @@ import yaml
 from compiled_line import CONFIG, compiled
 
 from components.errors import InputError
+from pipeline import kubeflow_runner
 from pipeline.__main__ import main
-from pipeline.kubeflow import finish, refusals
+from pipeline.kubeflow import finish
+from pipeline.kubeflow.accelerators import ACCELERATORS
 from pipeline.kubeflow.spec import constant
 
 STEPS = {
@@ -266,13 +268,13 @@ def test_the_command_needs_no_network_and_no_credentials(tmp_path, monkeypatch) 
             "NVIDIA_TESLA_T4",
             "T4000",
             "vertex",
-            "cloud.resources.SequenceTrainer.accelerator: got 'T4000', expected one of NVIDIA_",
+            "cloud.resources.SequenceTrainer.accelerator: got 'T4000', which Vertex does not know, expected",
         ),
         (
             "NVIDIA_TESLA_T4",
             "TESLA_T4",
             "vertex",
-            "cloud.resources.SequenceTrainer.accelerator: got 'TESLA_T4', expected NVIDIA_TESLA_T4?",
+            "cloud.resources.SequenceTrainer.accelerator: got 'TESLA_T4', which Vertex does not know, did",
         ),
         (
             "whitespace}",
@@ -297,7 +299,7 @@ def test_the_accelerators_are_those_of_vertex() -> None:
     from google.cloud.aiplatform_v1.types import AcceleratorType
 
     kinds = [kind.name for kind in AcceleratorType if kind]
-    assert sorted(refusals.ACCELERATORS) == sorted(kinds)
+    assert sorted(ACCELERATORS) == sorted(kinds)
 
 
 def test_kubeflow_has_accelerators_of_its_own(tmp_path) -> None:
@@ -343,6 +345,12 @@ def test_without_the_section_nothing_is_compiled(tmp_path, capsys) -> None:
     assert capsys.readouterr().err.startswith(
         f"tokenline: {tmp_path / 'c.yaml'}:1: cloud: missing, expected a section with"
     )
+
+
+@pytest.mark.parametrize("same", ["p.json", "./p.json"])
+def test_a_file_given_twice_is_refused(same) -> None:
+    with pytest.raises(InputError, match=f"^{same}: given twice, expected each file once$"):
+        kubeflow_runner.check_outputs(["p.json", "p.yaml", same])
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path) -> None:

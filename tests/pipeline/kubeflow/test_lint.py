@@ -5,69 +5,49 @@ import json
 
 import pytest
 import yaml
-from google.protobuf import json_format
+from broken_line import constant, executor, found_alone, given, tasks
 
-from components.errors import InputError
 from pipeline.__main__ import main
-from pipeline.kubeflow import spec as reading
 from pipeline.kubeflow.lint import lint
 
 SERIALISED = '{"steps": {"__class__": "RuntimeParameter", "__module__": "tfx", "name": "n"}}'
 
 
-def _tasks(job):
-    return job["pipelineSpec"]["root"]["dag"]["tasks"]
-
-
-def _given(job, task):
-    return _tasks(job)[task]["inputs"]["parameters"]
-
-
-def _executor(job, task):
-    return job["pipelineSpec"]["deploymentSpec"]["executors"][f"{task}_executor"]
-
-
-def _constant(value):
-    return {"runtimeValue": {"constant": value}}
-
-
 def unknown_producer(job):
-    _given(job, "VocabularyGen")["base_vocabulary"]["taskOutputParameter"]["producerTask"] += (
-        "_task"
-    )
+    given(job, "VocabularyGen")["base_vocabulary"]["taskOutputParameter"]["producerTask"] += "_task"
 
 
 def unknown_output(job):
-    edge = _tasks(job)["Transform"]["inputs"]["artifacts"]["examples"]["taskOutputArtifact"]
+    edge = tasks(job)["Transform"]["inputs"]["artifacts"]["examples"]["taskOutputArtifact"]
     edge["outputArtifactKey"] = "samples"
 
 
 def another_type(job):
-    edge = _tasks(job)["Transform"]["inputs"]["artifacts"]["schema"]["taskOutputArtifact"]
+    edge = tasks(job)["Transform"]["inputs"]["artifacts"]["schema"]["taskOutputArtifact"]
     edge |= {"producerTask": "StatisticsGen", "outputArtifactKey": "statistics"}
 
 
 def unresolved_input(job):
-    del _tasks(job)["Pusher"]["inputs"]["artifacts"]["model_blessing"]
+    del tasks(job)["Pusher"]["inputs"]["artifacts"]["model_blessing"]
 
 
 def serialised_parameter(job):
-    _given(job, "SequenceTrainer")["train_options"] = _constant(SERIALISED)
+    given(job, "SequenceTrainer")["train_options"] = constant(SERIALISED)
 
 
 def serialised_parameter_in_json(job):
-    _given(job, "SequenceTrainer")["train_options"] = _constant(json.dumps({"deep": SERIALISED}))
+    given(job, "SequenceTrainer")["train_options"] = constant(json.dumps({"deep": SERIALISED}))
 
 
 def condition_on_another_key(job):
     condition = (
         "inputs.artifacts['_SequenceEvaluator.blessing'].artifacts[0].metadata['blessed'] == 1"
     )
-    _tasks(job)["Pusher"]["triggerPolicy"] = {"condition": condition}
+    tasks(job)["Pusher"]["triggerPolicy"] = {"condition": condition}
 
 
 def local_path(job):
-    _given(job, "ServingCheck")["options"] = _constant('{"rows": "/home/me/data/rows.jsonl"}')
+    given(job, "ServingCheck")["options"] = constant('{"rows": "/home/me/data/rows.jsonl"}')
 
 
 def local_default(job):
@@ -77,12 +57,12 @@ def local_default(job):
 
 def infra_validator(job):
     path = "tfx.components.infra_validator.executor.Executor"
-    arguments = _executor(job, "ServingCheck")["container"]["args"]
+    arguments = executor(job, "ServingCheck")["container"]["args"]
     arguments[arguments.index("--executor_class_path") + 1] = path
 
 
 def default_image(job):
-    _executor(job, "Transform")["container"]["image"] = "gcr.io/tfx-oss-public/tfx:1.21.0"
+    executor(job, "Transform")["container"]["image"] = "gcr.io/tfx-oss-public/tfx:1.21.0"
 
 
 def type_that_is_nowhere(job):
@@ -115,7 +95,7 @@ def dag_without_inputs(job):
 def empty_module(job):
     component = job["pipelineSpec"]["components"]["Transform"]["inputDefinitions"]
     component["parameters"]["module_path"] = {"parameterType": "STRING"}
-    _given(job, "Transform")["module_path"] = _constant("")
+    given(job, "Transform")["module_path"] = constant("")
 
 
 def another_schema(job):
@@ -123,7 +103,7 @@ def another_schema(job):
 
 
 def unknown_component(job):
-    _tasks(job)["Pusher"]["componentRef"]["name"] = "Pushed"
+    tasks(job)["Pusher"]["componentRef"]["name"] = "Pushed"
 
 
 def no_executor(job):
@@ -131,20 +111,20 @@ def no_executor(job):
 
 
 def circle(job):
-    _tasks(job)["SpanWindow"]["dependentTasks"] = ["Pusher"]
+    tasks(job)["SpanWindow"]["dependentTasks"] = ["Pusher"]
 
 
 def wrong_type_of_value(job):
-    _given(job, "SequenceEvaluator")["batch_size"] = _constant("many")
+    given(job, "SequenceEvaluator")["batch_size"] = constant("many")
 
 
 def executor_that_is_nowhere(job):
-    arguments = _executor(job, "Pusher")["container"]["args"]
+    arguments = executor(job, "Pusher")["container"]["args"]
     arguments[arguments.index("--executor_class_path") + 1] = "components.pusher.executor.Runner"
 
 
 def driver_that_is_nowhere(job):
-    hook = _executor(job, "SpanWindow")["container"]["lifecycle"]["preCacheCheck"]
+    hook = executor(job, "SpanWindow")["container"]["lifecycle"]["preCacheCheck"]
     hook["command"][-1] = "components.span_window.drive"
 
 
@@ -153,15 +133,24 @@ def empty_executor(job):
 
 
 def no_command(job):
-    del _executor(job, "Pusher")["container"]["command"]
+    del executor(job, "Pusher")["container"]["command"]
 
 
 def command_that_is_nowhere(job):
-    _executor(job, "Pusher")["container"]["command"][-1] = "components.entry"
+    executor(job, "Pusher")["container"]["command"][-1] = "components.entry"
 
 
 def no_tasks(job):
     job["pipelineSpec"]["root"]["dag"] = {}
+
+
+def parameter_of_a_task_that_goes_on(job):
+    tasks(job)["VocabularyGen"]["dependentTasks"].remove("BaseModel")
+
+
+def fraction_for_an_integer(job):
+    definitions = job["pipelineSpec"]["root"]["inputDefinitions"]["parameters"]
+    definitions["train_steps"]["defaultValue"] = 1.5
 
 
 BROKEN = {
@@ -191,6 +180,8 @@ BROKEN = {
     no_command: "executors.Pusher_executor: got no command, expected one: the image has no",
     command_that_is_nowhere: "executors.Pusher_executor: starts components.entry, which cannot",
     no_tasks: "root: got no tasks, expected a dag of them",
+    parameter_of_a_task_that_goes_on: "root.VocabularyGen: takes parameters of BaseModel, expected it among",
+    fraction_for_an_integer: "root.train_steps: got 1.5, expected a value of type NUMBER_INTEGER",
 }  # fmt: skip
 
 
@@ -201,14 +192,27 @@ def test_nothing_is_found_in_a_line_that_is_as_it_was_compiled(job, kubeflow_job
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
 def test_it_is_found_alone_and_kfp_finds_nothing(broken, job) -> None:
-    from kfp.pipeline_spec import pipeline_spec_pb2 as protos
+    assert found_alone(broken, job).startswith(BROKEN[broken])
 
-    broken(job)
-    (found,) = map(str, lint(job, "vertex"))
-    assert found.startswith(BROKEN[broken])
-    spec = job["pipelineSpec"]
-    json_format.ParseDict(spec, protos.PipelineSpec())
-    json_format.ParseDict(spec["deploymentSpec"], protos.PipelineDeploymentConfig())
+
+@pytest.mark.parametrize("target", ["vertex", "kubeflow"])
+@pytest.mark.parametrize("kind", ["json", "yaml"])
+def test_the_command_finds_nothing_in_what_compile_writes(target, kind, tmp_path, capsys) -> None:
+    from compiled_line import CONFIG, compiled
+
+    path = str(tmp_path / f"pipeline.{kind}")
+    compiled(tmp_path, CONFIG, target, path)
+    assert main(["compile", "--lint", path, "--target", target]) == 0
+    assert capsys.readouterr().out.endswith(f": nothing found for {target}\n")
+
+
+def test_who_takes_an_artifact_need_not_be_told_to_wait(job, kubeflow_job) -> None:
+    """TFX does not tell one Resolver to wait for the other; of parameters the proto says no such thing."""
+    for task in (*tasks(job).values(), *tasks(kubeflow_job).values()):
+        task.pop("dependentTasks", None)
+    found = {each.text for each in lint(job, "vertex")}
+    assert found == {"takes parameters of BaseModel, expected it among its dependentTasks"}
+    assert lint(kubeflow_job, "kubeflow") == []
 
 
 def test_elsewhere_a_resolver_and_the_hook_are_not_run(job) -> None:
@@ -226,7 +230,7 @@ def test_elsewhere_a_resolver_and_the_hook_are_not_run(job) -> None:
 
 def test_elsewhere_the_driver_needs_the_entrypoint(kubeflow_job) -> None:
     module = "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor"
-    _executor(kubeflow_job, "SpanWindow")["container"]["command"] = ["python", "-m", module]
+    executor(kubeflow_job, "SpanWindow")["container"]["command"] = ["python", "-m", module]
     (found,) = map(str, lint(kubeflow_job, "kubeflow"))
     assert found.startswith(
         f"executors.SpanWindow_executor: got command {module}, expected one that"
@@ -245,7 +249,7 @@ def test_a_root_that_the_target_cannot_reach(root, expected, job) -> None:
 
 @pytest.mark.parametrize("text", ["/gcs/bucket/rows", "a/b", "/", "/^[0-9]+/", "gs://b/home/me"])
 def test_what_is_no_path_of_a_machine(text, job) -> None:
-    _given(job, "ServingCheck")["options"] = _constant(json.dumps({"rows": text}))
+    given(job, "ServingCheck")["options"] = constant(json.dumps({"rows": text}))
     assert lint(job, "vertex") == []
 
 
@@ -261,9 +265,7 @@ def test_who_takes_any_artifact_takes_one_of_a_service_s_type(job) -> None:
 
 
 def test_a_pattern_may_look_like_a_path(job) -> None:
-    _given(job, "Transform")["settings"] = _constant(
-        json.dumps({"target": {"pattern": "/home/a/b"}})
-    )
+    given(job, "Transform")["settings"] = constant(json.dumps({"target": {"pattern": "/home/a/b"}}))
     assert lint(job, "vertex") == []
 
 
@@ -281,30 +283,3 @@ def test_the_command_lints_a_file(job, tmp_path, capsys) -> None:
         "tokenline: root.Pusher.model_blessing: the component needs it, the task does not give it\n"
         f"tokenline: {bad}: 1 finding\n"
     )
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "expected"),
-    [
-        ("p.json", None, "No such file or directory, expected a compiled line"),
-        ("p.json", "{", "got no JSON or YAML (Expecting property name"),
-        ("p.yaml", "- [", "got no JSON or YAML (while parsing"),
-        ("p.json", "[]", "got no root in it, expected a PipelineJob or a pipelineSpec"),
-        ("p.json", '{"pipelineSpec": {"root": 3}}', "not as a pipelineSpec is: "),
-        ("p.json", '{"pipelineSpec": {"root": {}}, "runtimeConfig": 3}', "not as a pipelineSpec"),
-        (
-            "p.json",
-            '{"pipelineSpec": {"root": {}, "deploymentSpec": {"executors": '
-            '{"a": {"container": {"args": 5}}}}}}',
-            "not as a pipelineSpec is: ",
-        ),
-        ("p.json", '{"pipelineSpec": 3}', "got no root in it, expected a PipelineJob"),
-    ],
-)
-def test_a_file_that_holds_none(name, content, expected, tmp_path) -> None:
-    path = tmp_path / name
-    if content is not None:
-        path.write_text(content)
-    with pytest.raises(InputError) as raised:
-        reading.read(str(path))
-    assert str(raised.value).startswith(f"{path}: {expected}")

@@ -1,0 +1,80 @@
+"""The command line's parser: what is wrong with the arguments is told in one line, as all bad input is."""
+
+import argparse
+import difflib
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from components.errors import InputError
+
+_COMMAND = "COMMAND"
+_SEEN = "options_seen"
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse's, whose errors are `InputError`, and which takes an option's value once."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(**more)
+        for name in (None, "store"):
+            self.register("action", name, _Once)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise it; whoever has not even named a command is shown which there are.
+
+        Raises:
+          InputError: one line.
+        """
+        if _COMMAND in message:
+            super().error(message)
+        text = " ".join(message.removeprefix("argument ").split())
+        raise InputError(f"{text}; see {self.prog} --help")
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[Any, list[str]]:
+        """As argparse's, but a command refuses what it does not know itself.
+
+        An optional positional may stand behind the options: Python 3.11 takes it for left out where
+        another one stands before them.
+        """
+        found, left = super().parse_known_args(args, namespace)
+        if not any(text.startswith("-") for text in left):  # of which they may be values
+            for action in self._actions:
+                is_optional = not action.option_strings and action.nargs == "?"
+                if left and is_optional and getattr(found, action.dest) is action.default:
+                    setattr(found, action.dest, left.pop(0))
+        if left and self._subparsers is None:
+            self.error(self._unknown(left[0]))
+        return found, left
+
+    def _unknown(self, text: str) -> str:
+        """What an argument is that nothing takes."""
+        if not text.startswith("-"):
+            return f"got {text!r}, expected no further argument"
+        name = text.partition("=")[0]
+        close = difflib.get_close_matches(name, self._option_string_actions, n=1)
+        return f"{name}: no such option{f', did you mean {close[0]}?' if close else ''}"
+
+
+class _Once(argparse.Action):
+    """Stores a value, as argparse does where nothing else is said, but only one."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Store.
+
+        Raises:
+          argparse.ArgumentError: the option was given before.
+        """
+        seen: set[str] = vars(namespace).setdefault(_SEEN, set())
+        if option_string and self.dest in seen:
+            raise argparse.ArgumentError(self, "given twice, expected one value")
+        if option_string:
+            seen.add(self.dest)
+        setattr(namespace, self.dest, values)

@@ -1,0 +1,53 @@
+"""What is wrong with a compiled line as a job: its name, labels, root, and the values it brings along."""
+
+import dataclasses
+import re
+from collections.abc import Iterator
+
+from pipeline import labels
+from pipeline.config import PipelineConfig
+from pipeline.kubeflow.findings import Finding
+from pipeline.kubeflow.lint_target import VERTEX
+from pipeline.kubeflow.spec import Json
+from pipeline.submit import parameters
+
+# The configuration's own rule. It is that of TFX (`_LEGAL_NAME_PATTERN` in its kubeflow.v2.pipeline_builder)
+# and of kfp (`validate_pipeline_name` in kfp.dsl.utils). Vertex also makes the job's id of it, which
+# aiplatform holds against `_VALID_NAME_PATTERN` in its constants.pipeline.
+_NAME = next(each for each in dataclasses.fields(PipelineConfig) if each.name == "name").metadata
+_BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]*(/.*)?")
+_ROOT = "runtimeConfig.gcsOutputDirectory"
+
+
+def check(document: Json, target: str) -> Iterator[Finding]:
+    """Of a PipelineJob all that it says; of a pipelineSpec alone its name and root."""
+    is_job = "pipelineSpec" in document
+    spec = document["pipelineSpec"] if is_job else document
+    runtime = document.get("runtimeConfig", {})
+    yield from _name(spec)
+    yield from _root(_ROOT, runtime.get("gcsOutputDirectory"), target)
+    yield from _root("defaultPipelineRoot", spec.get("defaultPipelineRoot"), target)
+    if target == VERTEX and is_job and "gcsOutputDirectory" not in runtime:
+        # RuntimeConfig of aiplatform_v1.types.pipeline_job has it as required.
+        yield Finding(_ROOT, "got none, expected the gs://… that all runs are kept in")
+    if target == VERTEX:
+        for key, text in labels.faults(document.get("labels", {})).items():
+            yield Finding(f"labels.{key}" if key else "labels", text)
+    declared = parameters.definitions(spec)
+    for name, text in parameters.faults(runtime.get("parameterValues", {}), declared).items():
+        yield Finding(f"runtimeConfig.parameterValues.{name}", text)
+
+
+def _name(spec: Json) -> Iterator[Finding]:
+    name = spec.get("pipelineInfo", {}).get("name", "")
+    if not re.fullmatch(_NAME["pattern"], name):
+        yield Finding("pipelineInfo.name", f"got {name!r}, expected {_NAME['pattern_text']}")
+
+
+def _root(place: str, root: str | None, target: str) -> Iterator[Finding]:
+    if root is None:
+        return
+    if "://" not in root:
+        yield Finding(place, f"got {root!r}, expected an address that containers reach")
+    elif target == VERTEX and not _BUCKET.fullmatch(root):
+        yield Finding(place, f"got {root!r}, expected gs://… on Vertex, with a bucket's name")

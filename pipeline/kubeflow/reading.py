@@ -1,0 +1,141 @@
+"""A compiled pipeline as a file has it, read in one way by lint, submit, schedule and emulate.
+
+Its structure is read by the services' own message types, strictly: kfp's client refuses a field that
+they do not know, too, and it is a mistyped one most of the time. What follows looks at the JSON that
+they give back, in which nothing is null, of another kind, or called otherwise.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from components.errors import InputError
+
+Json = dict[str, Any]
+EXPECTED = "expected a compiled pipeline, as `tokenline compile` writes it"
+_YAML = (".yaml", ".yml")
+_NEEDED = ("pipelineInfo", "root", "schemaVersion")
+# Fields of Vertex' PipelineJob that kfp's message of that name has not.
+_OF_VERTEX = ("serviceAccount", "network")
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What a file holds.
+
+    Attributes:
+      where: the file, as errors name it.
+      spec: the pipelineSpec.
+      job: the PipelineJob without it; None where the file holds the pipelineSpec alone.
+      further: whether other YAML documents come after it: kfp's settings of one platform.
+    """
+
+    where: str
+    spec: Json
+    job: Json | None = None
+    further: bool = False
+
+    @property
+    def document(self) -> Json:
+        """All of it: a PipelineJob or a pipelineSpec."""
+        return self.spec if self.job is None else self.job | {"pipelineSpec": self.spec}
+
+
+def read(path: str) -> Compiled:
+    """Read a compiled pipeline: `.yaml` or `.yml`, else JSON.
+
+    Raises:
+      InputError: it cannot be read, or is none; one line.
+    """
+    is_yaml = path.endswith(_YAML)
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        # JSON is YAML, but PyYAML takes a hundred times as long for it.
+        documents = list(yaml.safe_load_all(text)) if is_yaml else [json.loads(text)]
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 (byte {error.start}), {EXPECTED}") from None
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}, {EXPECTED}") from None
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        kind = "YAML" if is_yaml else "JSON"
+        raise InputError(f"{path}: not valid {kind}: {_one_line(error)}; {EXPECTED}") from None
+    return checked(documents[0] if documents else None, path, further=len(documents) > 1)
+
+
+def checked(document: Any, where: str, *, further: bool = False) -> Compiled:
+    """The pipeline of a parsed file; `where` names it in errors.
+
+    Raises:
+      InputError: it is none; one line.
+    """
+    if not isinstance(document, dict):
+        raise InputError(f"{where}: got {type(document).__name__}, {EXPECTED}")
+    is_job = "pipelineSpec" in document
+    spec = _spec(document["pipelineSpec"] if is_job else document, where)
+    for key in _NEEDED:
+        if key not in spec:
+            raise InputError(f"{where}: got no {key}, {EXPECTED}")
+    if not spec["pipelineInfo"].get("name"):
+        raise InputError(f"{where}: got no pipelineInfo.name, {EXPECTED}")
+    return Compiled(where, spec, _job(document, where) if is_job else None, further)
+
+
+def _spec(found: Any, where: str) -> Json:
+    from kfp.pipeline_spec import pipeline_spec_pb2 as messages
+
+    if not isinstance(found, dict):
+        raise InputError(f"{where}: pipelineSpec: got {type(found).__name__}, {EXPECTED}")
+    spec = _parsed(found, messages.PipelineSpec(), "pipelineSpec", where)
+    if "deploymentSpec" in spec:  # for PipelineSpec this is any object
+        place = "pipelineSpec.deploymentSpec"
+        deployment = messages.PipelineDeploymentConfig()
+        spec["deploymentSpec"] = _parsed(spec["deploymentSpec"], deployment, place, where)
+    return spec
+
+
+def _job(found: Json, where: str) -> Json:
+    """Of a PipelineJob all but its pipelineSpec; it may have fields that only its service knows."""
+    from kfp.pipeline_spec import pipeline_spec_pb2 as messages
+
+    others = {key: value for key, value in found.items() if key != "pipelineSpec"}
+    job = _parsed(others, messages.PipelineJob(), "PipelineJob", where, ignore_unknown=True)
+    for key in _OF_VERTEX:
+        value = found.get(key)
+        if not isinstance(value, str | None):
+            raise InputError(f"{where}: {key}: got {value!r}, expected text")
+        if value:
+            job[key] = value
+    runtime = job.get("runtimeConfig", {})
+    if "parameters" in runtime:
+        text = "got values as schema 2.0 has them, expected parameterValues"
+        raise InputError(f"{where}: runtimeConfig.parameters: {text}")
+    values = runtime.get("parameterValues", {})
+    values.update({name: _whole(value) for name, value in values.items()})
+    return job
+
+
+def _whole(value: Any) -> Any:
+    """A message makes 3.0 of 3."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _parsed(
+    found: Any, message: Any, what: str, where: str, *, ignore_unknown: bool = False
+) -> Json:
+    """In one order always: a message does not keep that of the file."""
+    from google.protobuf import json_format
+
+    try:
+        json_format.ParseDict(found, message, ignore_unknown_fields=ignore_unknown)
+        parsed: Json = json.loads(json_format.MessageToJson(message, sort_keys=True))
+    except json_format.Error as error:
+        reason = _one_line(error).partition(" Available Fields")[0].rstrip(".")
+        raise InputError(f"{where}: is no {what}: {reason}; {EXPECTED}") from None
+    return parsed
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

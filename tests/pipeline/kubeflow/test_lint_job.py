@@ -1,0 +1,184 @@
+"""Broken jobs: names, labels, roots, values and resources that a service refuses, or a run trips over."""
+
+import pytest
+from broken_line import executor, found_alone
+
+from pipeline.kubeflow.lint import lint
+
+TRAINER = "executors.SequenceTrainer_executor.resources"
+
+
+def _resources(job):
+    return executor(job, "SequenceTrainer")["container"]["resources"]
+
+
+def value_of_nothing(job):
+    job["runtimeConfig"]["parameterValues"] = {"train_step": 3}
+
+
+def value_of_another_type(job):
+    job["runtimeConfig"]["parameterValues"] = {"train_steps": "3"}
+
+
+def value_that_means_nothing(job):
+    job["runtimeConfig"]["parameterValues"] = {"spans": '[3, "a"]', "new_spans": "[]"}
+
+
+def values_that_contradict_each_other(job):
+    job["runtimeConfig"]["parameterValues"] = {"spans": "[3]", "new_spans": "[4]"}
+
+
+def too_many_cores(job):
+    _resources(job)["cpuLimit"] = 9000
+
+
+def negative_memory(job):
+    _resources(job)["memoryLimit"] = -2
+
+
+def negative_request(job):
+    _resources(job)["cpuRequest"] = -0.5
+
+
+def too_many_cores_as_text(job):
+    _resources(job)["resourceCpuLimit"] = "96001m"
+
+
+def too_much_memory_as_text(job):
+    _resources(job)["resourceMemoryLimit"] = "1Ti"
+
+
+def no_amount(job):
+    _resources(job)["resourceMemoryRequest"] = "-2G"
+
+
+def no_cores(job):
+    _resources(job)["resourceCpuRequest"] = "0"
+
+
+def no_accelerators(job):
+    _resources(job)["accelerator"]["count"] = "0"
+
+
+def negative_accelerators(job):
+    _resources(job)["accelerator"] = {"resourceType": "NVIDIA_L4", "resourceCount": "-1"}
+
+
+def accelerator_without_a_count(job):
+    del _resources(job)["accelerator"]["count"]
+
+
+def unknown_accelerator(job):
+    _resources(job)["accelerator"]["type"] = "NVIDIA_TESLA_T5"
+
+
+def accelerator_of_no_kind(job):
+    _resources(job)["accelerator"] = {"count": "1"}
+
+
+def label_with_a_capital(job):
+    job["labels"]["Team"] = "nlp"
+
+
+def label_with_a_dot(job):
+    job["labels"]["version"] = "1.21"
+
+
+def long_label(job):
+    job["labels"]["team"] = "n" * 64
+
+
+def too_many_labels(job):
+    job["labels"] |= {f"label-{number}": "" for number in range(62)}
+
+
+def another_name(job):
+    job["pipelineSpec"]["pipelineInfo"]["name"] = "My_Pipe"
+
+
+def long_name(job):
+    job["pipelineSpec"]["pipelineInfo"]["name"] = "n" * 129
+
+
+def no_root(job):
+    del job["runtimeConfig"]["gcsOutputDirectory"]
+
+
+def no_runtime(job):
+    del job["runtimeConfig"]
+
+
+def root_without_a_bucket(job):
+    job["runtimeConfig"]["gcsOutputDirectory"] = "gs://"
+
+
+BROKEN = {
+    value_of_nothing: "runtimeConfig.parameterValues.train_step: the pipeline has no such parameter, did",
+    value_of_another_type: "runtimeConfig.parameterValues.train_steps: got '3', expected an integer",
+    value_that_means_nothing: "runtimeConfig.parameterValues.spans: got '[3, \"a\"]', expected a JSON",
+    values_that_contradict_each_other: "runtimeConfig.parameterValues.new_spans: got [4], expected some",
+    too_many_cores: f"{TRAINER}.cpuLimit: got 9000, expected a number > 0 and <= 96",
+    negative_memory: f"{TRAINER}.memoryLimit: got -2, expected a number > 0 and <= 624",
+    negative_request: f"{TRAINER}.cpuRequest: got -0.5, expected a number > 0 and <= 96",
+    too_many_cores_as_text: f"{TRAINER}.resourceCpuLimit: got '96001m', expected a number > 0 and <= 96",
+    too_much_memory_as_text: f"{TRAINER}.resourceMemoryLimit: got '1Ti', expected a number > 0 and <= 624",
+    no_amount: f"{TRAINER}.resourceMemoryRequest: got '-2G', expected memory as '16G' or '16Gi'",
+    no_cores: f"{TRAINER}.resourceCpuRequest: got '0', expected a number > 0 and <= 96",
+    no_accelerators: f"{TRAINER}.accelerator.count: got 0, expected how many, at least 1",
+    negative_accelerators: f"{TRAINER}.accelerator.count: got -1, expected how many, at least 1",
+    accelerator_without_a_count: f"{TRAINER}.accelerator.count: got 0, expected how many, at least 1",
+    unknown_accelerator: f"{TRAINER}.accelerator.type: got 'NVIDIA_TESLA_T5', which Vertex does not know",
+    accelerator_of_no_kind: f"{TRAINER}.accelerator.type: got none, expected which kind",
+    label_with_a_capital: "labels.Team: got 'nlp', expected at most 63 of a-z, 0-9, _ and -; a key starts",
+    label_with_a_dot: "labels.version: got '1.21', expected at most 63 of",
+    long_label: f"labels.team: got '{'n' * 64}', expected at most 63 of",
+    too_many_labels: "labels: got 66 labels, expected at most 64",
+    another_name: "pipelineInfo.name: got 'My_Pipe', expected a name of a-z, 0-9 and '-', at most 128 long",
+    long_name: f"pipelineInfo.name: got '{'n' * 129}', expected a name of a-z",
+    no_root: "runtimeConfig.gcsOutputDirectory: got none, expected the gs://… that all runs are kept in",
+    no_runtime: "runtimeConfig.gcsOutputDirectory: got none, expected the gs://… that all runs",
+    root_without_a_bucket: "runtimeConfig.gcsOutputDirectory: got 'gs://', expected gs://… on Vertex, with",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
+def test_it_is_found_alone_and_kfp_finds_nothing(broken, job) -> None:
+    assert found_alone(broken, job).startswith(BROKEN[broken])
+
+
+ELSEWHERE = (  # what Kubernetes, or an installation of its own, takes
+    too_many_cores,
+    too_many_cores_as_text,
+    too_much_memory_as_text,
+    unknown_accelerator,
+    label_with_a_capital,
+    too_many_labels,
+    no_root,
+)
+
+
+@pytest.mark.parametrize("broken", ELSEWHERE, ids=lambda broken: broken.__name__)
+def test_elsewhere_these_are_nothing(broken, kubeflow_job) -> None:
+    broken(kubeflow_job)
+    assert lint(kubeflow_job, "kubeflow") == []
+
+
+@pytest.mark.parametrize(
+    "resources",
+    [
+        {"cpuLimit": 96, "memoryLimit": 624.0, "cpuRequest": 0.5},
+        {"cpuLimit": 0, "memoryLimit": 0.0},  # as a message has it where none is said
+        {
+            "resourceCpuLimit": "500m",
+            "resourceMemoryLimit": "581Gi",
+            "resourceMemoryRequest": "1.5G",
+        },
+        {"resourceCpuLimit": "{{$.inputs.parameters['cores']}}"},
+        {"accelerator": {"resourceType": "TPU_V3", "resourceCount": "8"}},
+        {"accelerator": {"type": "{{$.inputs.parameters['kind']}}", "count": 2}},
+        {"accelerator": {}},
+    ],
+)
+def test_resources_that_vertex_has(resources, job) -> None:
+    executor(job, "SequenceTrainer")["container"]["resources"] = resources
+    assert lint(job, "vertex") == []
