@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from components.errors import InputError
 
+CONFIG = "pipeline_config.yaml"
 _COMMAND = "COMMAND"
 _SEEN = "options_seen"
 
@@ -55,6 +56,11 @@ class Parser(argparse.ArgumentParser):
         name = text.partition("=")[0]
         close = difflib.get_close_matches(name, self._option_string_actions, n=1)
         return f"{name}: no such option{f', did you mean {close[0]}?' if close else ''}"
+
+
+def add_config(command: argparse.ArgumentParser) -> None:
+    """--config, which most commands have."""
+    command.add_argument("--config", default=CONFIG, help=f"configuration (default: {CONFIG})")
 
 
 class _Once(argparse.Action):
