@@ -218,15 +218,20 @@ def _check_references(dag: Component, components: Mapping[str, Component], where
         if task.component not in components:
             raise InputError(f"{place}: no component {task.component!r}")
         for key, source in task.artifacts.items():
-            if found := source.get("taskOutputArtifact"):
+            if "taskOutputArtifact" in source:
+                found = source["taskOutputArtifact"]
+                _check_among(found.get("producerTask", ""), made, f"{place}: input {key}")
                 outputs = components[made[found["producerTask"]]].outputs
-                _check_among(found["outputArtifactKey"], outputs, f"{place}: input {key}")
+                _check_among(found.get("outputArtifactKey", ""), outputs, f"{place}: input {key}")
             elif found := source.get("componentInputArtifact"):
                 _check_among(found, dag.inputs, f"{place}: input {key}")
         for key, source in task.parameters.items():
-            if found := source.get("taskOutputParameter"):
+            if "taskOutputParameter" in source:
+                found = source["taskOutputParameter"]
+                _check_among(found.get("producerTask", ""), made, f"{place}: parameter {key}")
                 values = components[made[found["producerTask"]]].output_parameters
-                _check_among(found["outputParameterKey"], values, f"{place}: parameter {key}")
+                name = found.get("outputParameterKey", "")
+                _check_among(name, values, f"{place}: parameter {key}")
             elif found := source.get("componentInputParameter"):
                 _check_among(found, dag.parameters, f"{place}: parameter {key}")
 

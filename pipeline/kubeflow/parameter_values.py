@@ -27,11 +27,9 @@ def is_ours(name: str, kind: str, default: Any) -> bool:
     Args:
       name: of the parameter.
       kind: its parameterType.
-      default: its default; None for none, which ours all have.
+      default: its default, of that type; ours all have one.
     """
-    if default is None or parameters.KINDS.get(name) != kind:
-        return False
-    return not fault(name, default, default)
+    return parameters.KINDS.get(name) == kind and not fault(name, default, default)
 
 
 def fault(name: str, value: Any, default: Any) -> str:

@@ -73,6 +73,7 @@ def checked(document: Any, where: str, *, further: bool = False) -> Compiled:
     """
     if not isinstance(document, dict):
         raise InputError(f"{where}: got {type(document).__name__}, {EXPECTED}")
+    _check_text(document, where)
     is_job = "pipelineSpec" in document
     spec = _spec(document["pipelineSpec"] if is_job else document, where)
     for key in _NEEDED:
@@ -81,6 +82,15 @@ def checked(document: Any, where: str, *, further: bool = False) -> Compiled:
     if not spec["pipelineInfo"].get("name"):
         raise InputError(f"{where}: got no pipelineInfo.name, {EXPECTED}")
     return Compiled(where, spec, _job(document, where) if is_job else None, further)
+
+
+def _check_text(document: Json, where: str) -> None:
+    """Half a character, as JSON can write one (`\\ud800`), makes messages fail in an odd way."""
+    try:
+        json.dumps(document, ensure_ascii=False, default=str, skipkeys=True).encode()
+    except UnicodeEncodeError as error:
+        half = error.object[error.start]
+        raise InputError(f"{where}: got {half!a}, half a character, expected text") from None
 
 
 def _spec(found: Any, where: str) -> Json:

@@ -118,7 +118,7 @@ def faults(values: Mapping[str, Any], declared: Mapping[str, Definition]) -> dic
     ours = {
         name: values.get(name, each.default)
         for name, each in declared.items()
-        if name not in found and parameter_values.is_ours(name, each.type, each.default)
+        if name not in found and _is_ours(each)
     }
     return found | parameter_values.contradictions(ours)
 
@@ -159,10 +159,14 @@ def _fault(value: Any, definition: Definition) -> str:
     """What is wrong with a value, "" for nothing."""
     if not fits(value, definition.type) or not _reachable(value, definition):
         return _mismatch(value, definition)
-    name, default = definition.name, definition.default
-    if parameter_values.is_ours(name, definition.type, default):
-        return parameter_values.fault(name, value, default)
+    if _is_ours(definition):
+        return parameter_values.fault(definition.name, value, definition.default)
     return ""
+
+
+def _is_ours(definition: Definition) -> bool:
+    name, kind, default = definition.name, definition.type, definition.default
+    return fits(default, kind) and parameter_values.is_ours(name, kind, default)
 
 
 def fits(value: Any, kind: str) -> bool:

@@ -77,6 +77,16 @@ def _task(spec, name):
             "x: root: task B: input found: got 'outs', expected one of out",
         ),
         (
+            lambda s: _task(s, "B")["inputs"]["artifacts"]["found"]["taskOutputArtifact"].clear(),
+            "x: root: task B: input found: got '', expected one of A, B",
+        ),
+        (
+            lambda s: _task(s, "B")["inputs"]["parameters"].update(
+                n={"taskOutputParameter": {"producerTask": "A"}}
+            ),
+            "x: root: task B: parameter n: got '', expected one of rows",
+        ),
+        (
             lambda s: s["root"]["inputDefinitions"]["parameters"].clear(),
             "x: root: task B: parameter n: got 'n', expected one of none",
         ),

@@ -166,6 +166,8 @@ def test_without_spans_in_the_path_there_are_none_to_list() -> None:
         ("train_steps", "STRING", "many", "-5"),
         ("train_steps", "NUMBER_DOUBLE", 0.5, "-5"),
         ("train_steps", "NUMBER_INTEGER", -1, "-5"),
+        ("train_steps", "NUMBER_INTEGER", "many", "-5"),
+        ("spans", "STRING", {"a": 1}, "foo"),
         ("spans", "LIST", [1], '["a"]'),
         ("spans", "STRING", "left to right", "foo"),
         ("fingerprint", "STRING", None, "abc"),

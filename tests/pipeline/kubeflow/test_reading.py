@@ -76,6 +76,11 @@ REFUSED = {
         _job(runtimeConfig={"parameters": {"n": {"intValue": 3}}}),
         "runtimeConfig.parameters: got values as schema 2.0 has them, expected parameterValues",
     ),
+    "half a character": (
+        "p.json",
+        _with(root={"dag": {"tasks": {"A": {"taskInfo": {"name": "\ud800"}}}}}),
+        "got '\\ud800', half a character, expected text",
+    ),
     "another account": ("p.json", _job(serviceAccount=3), "serviceAccount: got 3, expected text"),
 }  # fmt: skip
 
