@@ -6,6 +6,7 @@ import pathlib
 import random
 
 import pytest
+import store_queries
 from ml_metadata.metadata_store import MetadataStore
 from store_book import Book
 
@@ -46,6 +47,7 @@ def looked_up(book: Book, number: int) -> tuple[str, str]:
     return base_model.find(book.store, key), span_checks.find(book.store, found)
 
 
+@store_queries.answered
 def test_questions_read_as_little_after_many_runs_as_after_few(tmp_path, monkeypatch) -> None:
     book = Book(tmp_path)
     monkeypatch.setattr(store, "_NEWEST", 3)

@@ -5,6 +5,7 @@ import pathlib
 import shutil
 
 import pytest
+import store_queries
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as proto
 from store_book import Book
@@ -116,6 +117,7 @@ def test_the_newest_push_that_is_not_there_any_more(book: Book) -> None:
     assert (first, store.last_lost_push(book.store)) == (1, second)
 
 
+@store_queries.answered
 def test_what_is_asked_does_not_grow_with_what_was_pruned(book: Book, monkeypatch) -> None:
     def cost() -> tuple[dict[str, int], int]:
         asked: dict[str, int] = collections.Counter()

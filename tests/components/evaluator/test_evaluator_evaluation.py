@@ -274,7 +274,8 @@ def test_what_is_held_at_once_changes_no_number(
     named = EvaluationRequest((examples,), model, None, str(tmp_path / "a"), ("lang",))
     whole = evaluate(named, make_pipeline).reports
     small = dataclasses.replace(named, output=str(tmp_path / "b"), **limits)
-    assert evaluate(small, make_pipeline).reports == whole
+    # As text: from Python 3.13 on, dataclasses with NaN in them equal nothing.
+    assert repr(evaluate(small, make_pipeline).reports) == repr(whole)
     assert held[0].block_rows == 16_384
     assert held[0].block_bytes == 32 << 20
     assert held[1].block_rows == limits.get("block_rows", 16_384)
