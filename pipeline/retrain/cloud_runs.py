@@ -165,7 +165,7 @@ class CloudRuns:
         else:
             look = looker()
         if not look.has_ended:
-            raise GoesOn(short)
+            raise GoesOn(short, failing=self._told(short) is not None)
         if done := self.settled(key):
             return dataclasses.replace(done, run=short)
         return self._failed(key, look, short)
@@ -175,12 +175,15 @@ class CloudRuns:
 
         What may pass is an attempt here, though it is none on this machine: each costs a job.
         """
-        told = failures.read(cloud_places.runs_folder(self._config), job)
+        told = self._told(job)
         if told is None:
             return Outcome(key=key, state="failed", reason=_why(look, job), run=job)
         return Outcome(
             key=key, state="failed", reason=told.reason, permanent=told.permanent, run=job
         )
+
+    def _told(self, job: str) -> failures.Failure | None:
+        return failures.read(cloud_places.runs_folder(self._config), job)
 
     def _wait(self, seconds: float, job: str) -> None:
         if self._stop.wait(seconds):
