@@ -221,7 +221,9 @@ def test_a_span_that_cannot_be_trained_is_parked_and_its_message_done_with(
     jobs.ends = list(ends)
     codes = []
     while codes[-1:] != [200] or states() != {1: "parked"}:
+        jobs.open.clear()
         codes.append(deliver(of_span(1))[0])
+        jobs.open.set()
         ended(vertex)
         assert len(codes) < 8
     assert set(codes) == {200} or ends != ["bad"]
