@@ -107,6 +107,19 @@ def let_time_go_by(store):
     store.put(f"{ROOT}/retrain/lease.json", json.dumps(found | {"expires": 1.0}))
 
 
+def looks_at(job, vertex):
+    """Is set once somebody looks at this job, which has not ended."""
+    found, answer = threading.Event(), vertex.answer
+
+    def answered(call):
+        if call.method == "GET" and call.path.endswith(job):
+            found.set()
+        return answer(call)
+
+    vertex.answer = answered
+    return found
+
+
 @pytest.mark.parametrize(
     "how", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)]
 )
@@ -121,11 +134,13 @@ def test_a_job_that_goes_on_is_found_by_the_next_watch_and_not_submitted_twice(
     assert ("run_goes_on" in first.names()) == (how == signal.SIGTERM)
     assert states() == {1: "claimed"}
 
+    looked = looks_at(job, vertex)
     second = watch()
     if how == signal.SIGKILL:  # its lease outlives it, and is waited for
         second.until("locked")
         let_time_go_by(store)
     second.until("started")
+    assert looked.wait(PATIENCE)
     put_span(store, 2)  # comes while the first one is followed
     jobs.open.set()
     assert second.until("recovered")["new"] == "1"
