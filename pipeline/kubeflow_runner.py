@@ -17,7 +17,6 @@ from pipeline.terminal import silenced
 
 Target = Literal["vertex", "kubeflow"]
 _YAML = (".yaml", ".yml")
-# What Kubeflow Pipelines starts: it ignores the hook that runs SpanWindow's driver.
 ENTRYPOINT = ("python", "-m", "components.container_entrypoint")
 
 
@@ -48,7 +47,8 @@ def compile_pipeline(config: Config, target: Target, *outputs: str) -> dict[str,
     with silenced():  # TensorFlow greets, TFX warns of what is as it should be
         job, beam = _compiled(config, cloud, target)
     defaults = parameters.defaults(config, cloud)
-    finish.finish(job, cloud, defaults, target, beam=beam)
+    runs = parameters.outcomes(config, cloud)
+    finish.finish(job, cloud, defaults, target, beam=beam, outcome_to=runs)
     with silenced():
         found = lint.lint(job, target)
     if found:
@@ -104,7 +104,7 @@ def _compiled(
     images = {"default_image_path": cloud.image} | cloud.images
     options = runner.KubeflowV2DagRunnerConfig(
         default_image=images,
-        default_commands=None if target == "vertex" else list(ENTRYPOINT),
+        default_commands=list(ENTRYPOINT),
         use_pipeline_spec_2_1=True,
     )
     job: dict[str, Any] = runner.KubeflowV2DagRunner(options).run(line, write_out=False)

@@ -6,8 +6,9 @@ one that was answered may be as well.
 
     functions-framework --source main.py --target retrain_trigger --port 8080
 
-Answers: 200 looked, or nothing to look for, or an event that no second delivery makes better; 503 something
-is in the way that may be gone later: deliver it again.
+Answers: 200 looked, or nothing to look for, or an event that no second delivery makes better; 503 deliver it
+again: something is in the way that may be gone later, or a run that failed is to be tried again, for which no
+event comes. That ends: a span is parked after its last attempt, and at once for bad input.
 """
 
 import json
@@ -28,7 +29,8 @@ from pipeline.retrain.cloud_events import BadEvent, why_look
 
 LOOK = [sys.executable, "-m", "pipeline", "retrain", "--once", "--no-wait", "--json"]
 SECONDS = 500.0  # less than the function has
-_LOOKED = (0, 3)  # 3: the newest model was not pushed, which is an outcome like another
+# The last event of a look that came to its end, and its exit codes: they tell of the runs.
+_LOOKED = {"ended": (0, 1, 2, 3), "run_goes_on": (0,)}
 _AGAIN = 503
 _log = logging.getLogger("tokenline")
 Answer = tuple[dict[str, Any], int]
@@ -80,11 +82,23 @@ def _look(why: str) -> Answer:
         return _answer(_AGAIN, why=why, problem=f"the look did not end within {SECONDS:.0f} s")
     sys.stdout.write(done.stdout)  # JSON lines, which the platform's log takes apart
     sys.stderr.write(done.stderr)
-    told = [json.loads(line)["event"] for line in done.stdout.splitlines() if line.startswith("{")]
-    if done.returncode in _LOOKED:
-        return _answer(200, why=why, events=told)
-    lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-    return _answer(_AGAIN, why=why, events=told, problem=lines[-1])
+    events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    told = [each["event"] for each in events]
+    last = events[-1] if events else {"event": ""}
+    if done.returncode not in _LOOKED.get(last["event"], ()):
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        return _answer(_AGAIN, why=why, events=told, problem=lines[-1])
+    if awaited := _awaited(last):
+        return _answer(_AGAIN, why=why, events=told, awaited=awaited)
+    return _answer(200, why=why, events=told)
+
+
+def _awaited(last: dict[str, Any]) -> str:
+    """What is to come of which no event will tell, by what a look told last; "": nothing."""
+    if last.get("failing"):  # it wrote why, of which there was an event, and has yet to end
+        return f"the end of job {last['job']}, of which a step has failed"
+    seconds = last.get("retry_in_seconds")
+    return "" if seconds is None else f"another attempt in {seconds:.0f} s"
 
 
 def _config_file() -> str:

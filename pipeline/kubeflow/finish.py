@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from components import container_entrypoint as entrypoint
 from pipeline.config_cloud import CloudConfig, ResourcesConfig
 from pipeline.kubeflow import parameters
 
@@ -15,6 +16,7 @@ NEVER_CACHED = ("ServingCheck", "Pusher")
 # What they find lies outside, and where no driver runs before the cache is asked nobody tells it.
 _LOOK_OUTSIDE = ("SpanWindow", "BaseModel")
 _SUFFIX = "_task"
+_JOB_NAME, _TASK_NAME = "{{$.pipeline_job_name}}", "{{$.pipeline_task_name}}"
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ def finish(
     target: str,
     *,
     beam: "OfBeam",
+    outcome_to: str,
 ) -> None:
     """Complete a PipelineJob, as the TFX compiler made it, in place.
 
@@ -41,6 +44,7 @@ def finish(
       defaults: of the runtime parameters.
       target: vertex or kubeflow.
       beam: whose arguments are whose.
+      outcome_to: folder in which steps of Vertex tell why they fail.
     """
     spec = job["pipelineSpec"]
     for name in spec["components"]:
@@ -56,10 +60,11 @@ def finish(
     for name, resources in cloud.resources.items():
         if container := _container(spec, name):
             container["resources"] = _resources(resources)
-    if (
-        target == "vertex"
-    ):  # Kubeflow ignores the hook: there the containers' entrypoint runs the driver
+    if target == "vertex":
+        # Kubeflow ignores the hook: there the containers' entrypoint runs the driver.
         _hook_driver(_container(spec, _WITH_DRIVER))
+        for name in spec["components"]:
+            _have_failures_told(_container(spec, name), outcome_to)
     job["labels"] = job.get("labels", {}) | cloud.labels
     if target == "vertex":
         given = {"serviceAccount": cloud.service_account, "network": cloud.network}
@@ -112,6 +117,13 @@ def _hook_driver(container: Json) -> None:
     """As TFX does for its own ExampleGens: the driver runs before the cache is asked."""
     hook = {"command": ["python", "-m", DRIVER], "args": _invocation(container["args"])}
     container["lifecycle"] = {"preCacheCheck": hook}
+
+
+def _have_failures_told(container: Json, folder: str) -> None:
+    """The service fills in which job and step it is, after it has asked its cache."""
+    if container:
+        container["args"] += [entrypoint.OUTCOME_TO, folder, entrypoint.JOB, _JOB_NAME]
+        container["args"] += [entrypoint.TASK, _TASK_NAME]
 
 
 def _invocation(arguments: list[str]) -> list[str]:

@@ -4,6 +4,7 @@
                            /lease.json       who is at work, see `lease`
 <cloud.root>/<name>/runs/<key>/order.json    what a job was submitted for, see `cloud_orders`
                               /outcome.json  how it ended, written by its Pusher
+                        /<job>/outcome.json  why a job failed, written by the step that did
 """
 
 import dataclasses

@@ -18,12 +18,13 @@ import tempfile
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from components import failures
 from components.errors import InputChanged, InputError
 from components.example_gen import files
 from components.example_gen.splits import parse_split
 from pipeline.config import Config
 from pipeline.kubeflow import parameters
-from pipeline.retrain import cloud_orders, order, staging, watching
+from pipeline.retrain import cloud_orders, cloud_places, order, staging, watching
 from pipeline.retrain.cloud_orders import CloudOrder
 from pipeline.retrain.order import Outcome
 from pipeline.retrain.runs import GoesOn
@@ -164,10 +165,25 @@ class CloudRuns:
         else:
             look = looker()
         if not look.has_ended:
-            raise GoesOn(short)
+            raise GoesOn(short, failing=self._told(short) is not None)
         if done := self.settled(key):
             return dataclasses.replace(done, run=short)
-        return Outcome(key=key, state="failed", reason=_why(look, short), run=short)
+        return self._failed(key, look, short)
+
+    def _failed(self, key: str, look: "Look", job: str) -> Outcome:
+        """How a job failed: as its step told, else as far as Vertex tells.
+
+        What may pass is an attempt here, though it is none on this machine: each costs a job.
+        """
+        told = self._told(job)
+        if told is None:
+            return Outcome(key=key, state="failed", reason=_why(look, job), run=job)
+        return Outcome(
+            key=key, state="failed", reason=told.reason, permanent=told.permanent, run=job
+        )
+
+    def _told(self, job: str) -> failures.Failure | None:
+        return failures.read(cloud_places.runs_folder(self._config), job)
 
     def _wait(self, seconds: float, job: str) -> None:
         if self._stop.wait(seconds):
@@ -206,15 +222,21 @@ class CloudRuns:
             except BadSpecification as bad:
                 raise InputError(str(bad)) from bad
             submitter = VertexSubmitter(self._config, path)
+            failures.forget(
+                cloud_places.runs_folder(self._config), self._short(ordered.key, ordered.number)
+            )
             job = submitter.submit(ordered.key, ordered.number, values)
         short = job.rpartition("/")[2]
         address = self._service.address(job)
         self._teller.tell("run_submitted", key=ordered.key[:8], job=short, address=address)
 
     def _job(self, key: str, number: int) -> str:
+        return self._service.place.job_name(self._short(key, number))
+
+    def _short(self, key: str, number: int) -> str:
         from pipeline.submission import job_of
 
-        return self._service.place.job_name(job_of(self._config.pipeline.name, key, number))
+        return job_of(self._config.pipeline.name, key, number)
 
     @property
     def _service(self) -> "VertexService":

@@ -112,7 +112,7 @@ def retrain(options: Options) -> int:
                 )
                 return retrainer.watch() if options.watch else retrainer.once()
         except GoesOn as run:
-            told.tell("run_goes_on", job=run.job)
+            told.tell("run_goes_on", job=run.job, failing=run.failing)
             return _stopped(stop, options) if stop.is_set() else DONE
         except supervise.Stopped:
             told.tell("stopped")

@@ -79,6 +79,7 @@ class Retrainer:
                 waiting=sum(each.state == "waiting" for each in newest),
                 parked=sum(each.state == "parked" for each in newest),
             )
+        self._teller.tell("ended", retry_in_seconds=self._next_attempt(state))
         if "failed" in ended:
             return FAILED
         if "bad" in ended:
@@ -162,7 +163,13 @@ class Retrainer:
                 continue
             self._run(plan)
             if self._ends.held_up:
-                return state
+                return self._ledger.load()[0]
+
+    def _next_attempt(self, state: State) -> float | None:
+        """Seconds until a run may begin though nothing new has come; None: none will."""
+        now = time.time()
+        due = planning.wake_at(state, now) if self._may_begin(state) else None
+        return None if due is None else max(0.0, due - now)
 
     def _adopt(self, plan: Plan) -> None:
         """No run: one with the same key is done."""

@@ -14,11 +14,16 @@ if TYPE_CHECKING:
 
 
 class GoesOn(Exception):
-    """A run goes on without this process; the next retrain takes it up. `job`: what it is called."""
+    """A run goes on without this process; the next retrain takes it up.
 
-    def __init__(self, job: str) -> None:
+    Attributes:
+      job: what it is called.
+      failing: whether one of its steps has failed, so that its end is near.
+    """
+
+    def __init__(self, job: str, *, failing: bool = False) -> None:
         super().__init__(job)
-        self.job = job
+        self.job, self.failing = job, failing
 
 
 class Runs(Protocol):

@@ -5,6 +5,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from components import failures
+from components.errors import InputError
+
 ROOT = "gs://bucket/pipelines/numbers"
 SERVED = f"{ROOT}/served"
 DATA = "gs://bucket/data"
@@ -15,10 +18,12 @@ class Jobs:
 
     Attributes:
       asked: the parameters of all jobs that began, in order.
-      ends: how the next ones end: pushed, refused, failed, silent (no outcome), dies (pushed, and no
-        word of it), cancelled; pushed where nothing is said.
+      ends: how the next ones end: pushed, refused, failed, bad (a step tells that the input is at
+        fault), told (one tells of something else), silent (no outcome), dies (pushed, and no word of
+        it), cancelled; pushed where nothing is said.
       before: is called with the run key and the version to come before a job does anything.
       open: jobs that have begun end only while it is set.
+      errors: what a step meets where it tells of it, by how the job ends.
     """
 
     def __init__(self, store: Any) -> None:
@@ -27,6 +32,10 @@ class Jobs:
         self.before: Callable[[str, int], Any] = lambda key, version: None
         self.open = threading.Event()
         self.open.set()
+        self.errors: dict[str, Exception] = {
+            "bad": InputError("rows.jsonl:1: got no text, expected text"),
+            "told": RuntimeError("no memory left"),
+        }
         self._store = store
         self._version = 0
 
@@ -41,7 +50,9 @@ class Jobs:
             self._push(values["run_key"], told=end == "pushed")
         if end == "refused":
             self._tell(values["run_key"], state="refused", reason="not blessed: for a reason")
-        if end in ("failed", "dies"):
+        if end in ("bad", "told"):
+            failures.tell(f"{ROOT}/runs", failures.of(self.errors[end], number, "ExampleGen"))
+        if end in ("failed", "dies", "bad", "told"):
             error = {"code": 9, "message": "out of memory"}
             task = {"taskId": "1", "taskName": "SequenceTrainer", "state": "FAILED", "error": error}
             return {"state": "PIPELINE_STATE_FAILED", "jobDetail": {"taskDetails": [task]}}

@@ -9,6 +9,7 @@ from google.cloud import aiplatform
 
 from pipeline import kubeflow_runner
 from pipeline.__main__ import main
+from pipeline.submit import following
 
 aiplatform.init(
     api_endpoint=f"localhost:{os.environ['FAKE_VERTEX_PORT']}",
@@ -23,4 +24,5 @@ def compiled(config, target, path):
 
 
 kubeflow_runner.compile_pipeline = compiled
+following.POLL_SECONDS = 0.1
 sys.exit(main(sys.argv[1:]))

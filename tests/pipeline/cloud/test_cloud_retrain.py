@@ -14,6 +14,7 @@ import pytest
 from conftest import CONFIG, REPOSITORY, compiled
 from pretended_jobs import ROOT, SERVED, put_span
 
+from components import failures
 from components.errors import InputError, Passing
 from pipeline import lock
 from pipeline.config import load_config
@@ -186,6 +187,103 @@ def test_the_reason_of_a_failure_is_the_step_s(jobs, span, capsys):
     assert once() == 1
     assert "failed: SequenceTrainer failed: out of memory" in capsys.readouterr().out
     assert states() == {1: "pushed"}
+
+
+def test_bad_input_is_parked_at_once_with_what_the_step_said(jobs, vertex, span, capsys):
+    span(1, 2)
+    jobs.ends = ["bad"]
+    assert once() == 2
+    said = "rows.jsonl:1: got no text, expected text"
+    assert states() == {1: "parked", 2: "pushed"}
+    first = state().runs[0]
+    assert (first.reason, first.permanent, first.attempts) == (said, True, 1)
+    assert [job[-2:] for job in submitted(vertex)] == ["-1", "-1"]
+    told = capsys.readouterr().out
+    assert f"run {first.key[:8]}: failed: {said}\n" in told
+    assert f"span 1: parked: {said}" in told
+    once(status=True)
+    assert said in capsys.readouterr().out
+
+
+def test_bad_input_of_a_job_that_nobody_waited_for_is_known_as_well(jobs, vertex, span):
+    span(1)
+    jobs.ends = ["bad"]
+    jobs.open.clear()
+    assert once(waits=False) == 0
+    jobs.open.set()
+    vertex._threads[0].join()
+    assert once(waits=False) == 2
+    assert states() == {1: "parked"}
+    assert len(submitted(vertex)) == 1
+
+
+def test_what_a_step_told_that_may_end_otherwise_is_tried_again(jobs, vertex, span):
+    span(1)
+    jobs.ends = ["told", "told"]
+    assert once() == 1
+    assert states() == {1: "parked"}
+    said = "ExampleGen failed: RuntimeError: no memory left"
+    assert [(run.reason, run.attempts) for run in state().runs] == [(said, 2)]
+    assert [job[-2:] for job in submitted(vertex)] == ["-1", "-2"]
+
+
+def test_what_may_pass_is_an_attempt_as_each_costs_a_job(jobs, vertex, span):
+    span(1)
+    jobs.ends = ["told"] * 5
+    jobs.errors["told"] = Passing("the job server does not answer")
+    assert once() == 1
+    assert states() == {1: "parked"}
+    assert len(submitted(vertex)) == 2
+
+
+def test_what_one_job_told_is_not_the_next_one_s_reason(jobs, vertex, span):
+    span(1)
+    jobs.ends = ["bad"]
+    once()
+    assert once(retry=1) == 0
+    jobs.ends = ["failed"]
+    assert once() == 1  # tried again, as it is not known whose fault it was
+    assert states() == {1: "pushed"}
+    assert [job[-2:] for job in submitted(vertex)] == ["-1", "-2", "-3"]
+
+
+def test_what_a_job_told_that_was_deleted_since_is_not_taken_for_that_of_its_namesake(
+    jobs, vertex, span
+):
+    span(1)
+    jobs.ends = ["bad", "failed", "pushed"]
+    once()
+    once(retry=1)
+    vertex.jobs.clear()
+    assert once() == 1
+    assert states() == {1: "pushed"}
+    assert [job[-2:] for job in submitted(vertex)] == ["-1", "-1", "-2"]
+
+
+def test_a_run_that_pushed_has_pushed_whatever_a_step_told(jobs, span):
+    """A step that nothing waits for may fail beside the others."""
+    span(1)
+
+    def fails_too(key, version):
+        job = f"numbers-{key[:16]}-1"
+        failures.tell(f"{ROOT}/runs", failures.of(InputError("x"), job, "Check"))
+
+    jobs.before, jobs.ends = fails_too, ["dies"]
+    assert once() == 0
+    assert states() == {1: "pushed"}
+
+
+def test_while_nobody_can_say_why_it_failed_it_is_not_tried_again(jobs, vertex, span, monkeypatch):
+    span(1)
+    jobs.ends = ["bad"]
+    with monkeypatch.context() as patched:
+        patched.setattr(failures, "read", lambda *_: (_ for _ in ()).throw(Passing("no store")))
+        with pytest.raises(Passing):
+            once()
+    assert states() == {1: "claimed"}
+    assert once() == 2
+    assert states() == {1: "parked"}
+    assert len(submitted(vertex)) == 1
 
 
 def test_a_job_without_an_outcome_has_failed(jobs, span):

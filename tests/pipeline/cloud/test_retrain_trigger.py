@@ -1,8 +1,10 @@
 """The function over HTTP: whatever is delivered how often, in which order, a run key has one job."""
 
 import base64
+import dataclasses
 import json
 import pathlib
+import shlex
 import sys
 import threading
 import urllib.error
@@ -16,6 +18,7 @@ import werkzeug.serving
 from conftest import CONFIG, REPOSITORY, compiled
 from pretended_jobs import DATA, ROOT, put_span
 
+from components import failures
 from pipeline.retrain import lease
 from pipeline.retrain.ledger import open_ledger
 
@@ -170,6 +173,83 @@ def test_pub_sub_brings_a_bucket_s_notification_or_just_asks(deliver, jobs, vert
     code, told = deliver(message(), PUBLISHED)  # of a scheduler
     assert (code, told["why"]) == (200, "a message that asks for it")
     assert states() == {1: "pushed"}
+
+
+def test_a_run_that_failed_is_tried_again_by_its_own_message(
+    deliver, jobs, vertex, store, config_file
+):
+    """The step's word is the event; it is delivered until the next attempt is on its way."""
+    config_file.write_text(CONFIG + RETRAIN.replace("backoff_seconds: 0", "backoff_seconds: 60"))
+    put_span(store, 1)
+    jobs.ends = ["told"]
+    jobs.open.clear()
+    assert deliver(of_span(1))[0] == 200
+    (job,) = (name.rpartition("/")[2] for name in vertex.jobs)
+    word = finalized(f"{ROOT}/runs/{job}/outcome.json")
+    failures.tell(f"{ROOT}/runs", failures.of(RuntimeError("no memory"), job, "Transform"))
+    code, told = deliver(word)  # the job has not ended yet
+    assert (code, told["awaited"]) == (503, f"the end of job {job}, of which a step has failed")
+    jobs.open.set()
+    ended(vertex)
+    for _ in range(2):  # when it has failed, and in its back-off
+        code, told = deliver(word)
+        assert code == 503
+        assert told["awaited"].startswith("another attempt in ")
+    assert len(vertex.jobs) == 1
+    back_off_ends()
+    assert deliver(word)[0] == 200
+    assert deliver(word)[0] == 200
+    ended(vertex)
+    assert deliver(finalized(f"{ROOT}/runs/{jobs.asked[0]['run_key']}/outcome.json"))[0] == 200
+    assert states() == {1: "pushed"}
+    assert [name[-2:] for name in vertex.jobs] == ["-1", "-2"]
+
+
+def back_off_ends():
+    ledger = open_ledger(ROOT)
+    state, token = ledger.load()
+    due = tuple(dataclasses.replace(one, retry_at=0.0) for one in state.spans)
+    assert ledger.save(dataclasses.replace(state, spans=due), token)
+
+
+@pytest.mark.parametrize(("ends", "made"), [(["bad"], 1), (["told", "failed"], 2)])
+def test_a_span_that_cannot_be_trained_is_parked_and_its_message_done_with(
+    deliver, jobs, vertex, store, config_file, ends, made
+):
+    config_file.write_text(CONFIG + RETRAIN.replace("0}", "0, retries: 1}"))
+    put_span(store, 1)
+    jobs.ends = list(ends)
+    codes = []
+    while codes[-1:] != [200] or states() != {1: "parked"}:
+        jobs.open.clear()
+        codes.append(deliver(of_span(1))[0])
+        jobs.open.set()
+        ended(vertex)
+        assert len(codes) < 8
+    assert set(codes) == {200} or ends != ["bad"]
+    assert len(vertex.jobs) == made
+    assert deliver(of_span(1))[0] == 200
+    assert len(vertex.jobs) == made
+
+
+def test_a_scheduler_asks_as_the_page_says(deliver, jobs, vertex, store):
+    """A job that was killed has told nothing: nobody but a scheduler asks."""
+    page = (REPOSITORY / "docs" / "retraining.md").read_text()
+    command = page[page.index("gcloud scheduler jobs create http") :].partition("```")[0]
+    words = shlex.split(command.replace("\\\n", " "))
+    given = dict(each[2:].split("=", 1) for each in words if each.startswith("--"))
+    headers = dict(each.split("=", 1) for each in given["headers"].split(","))
+    body = given["message-body"].encode()
+    put_span(store, 1)
+    jobs.ends = ["failed"]
+    codes = []
+    while states() != {1: "pushed"}:
+        code, told = deliver.post(body, **headers)
+        assert "ignored" not in told
+        codes.append(code)
+        ended(vertex)
+        assert len(codes) < 8
+    assert len(vertex.jobs) == 2
 
 
 @pytest.mark.parametrize(

@@ -86,3 +86,24 @@ def test_two_spans_are_each_new_in_one_job_and_the_second_starts_from_the_first(
     assert len(vertex.made("POST", "pipelineJobs")) == len(vertex.jobs) == 2
     served = [name for name in bucket.names(f"{ROOT}/served/") if name.endswith("saved_model.pb")]
     assert len(served) == sum(run.state == "pushed" for run in state.runs)
+
+
+def test_a_span_with_a_bad_row_is_parked_after_one_job_with_its_file_and_line(
+    vertex, bucket, capsys
+):
+    vertex.runner = emulated
+    assert main(["generate", "--span", "1"]) == 0
+    folder = pathlib.Path("data/span-1")
+    (rows,) = folder.glob("*.jsonl")
+    with rows.open("a") as file:
+        file.write('{"source": "1 2"}\n')
+    (folder / "_SUCCESS").touch()
+    places.lay(places.at("emulated"), ["gs://bucket/data/span-{SPAN}=data/span-{SPAN}"])
+    assert main(["retrain"]) == 2
+    state, _ = open_ledger(ROOT).load()
+    (run,) = state.runs
+    assert (run.state, run.permanent, run.attempts) == ("failed", True, 1)
+    assert f"{rows.name}:401" in run.reason
+    assert [span.state for span in state.spans] == ["parked"]
+    assert f"span 1: parked: {run.reason.splitlines()[0]}" in capsys.readouterr().out
+    assert len(vertex.jobs) == 1

@@ -50,7 +50,7 @@ def test_the_page_lists_every_event_that_is_told() -> None:
     page = listed()
     spans = {"span_ready", "span_waiting", "span_parked", "span_ignored"}
     assert set(page) == {*told(), *spans, "run_pushed", "run_refused"}
-    assert set(telling._LINES) == set(page) - {"looked"}
+    assert set(telling._LINES) == set(page) - {"looked", "ended"}
     for event, facts in told().items():
         assert facts - {"pipeline"} <= page[event]
     assert all(page[event] == SPANS for event in spans)
@@ -87,7 +87,7 @@ def test_events_have_the_facts_of_the_page(events) -> None:
     names = {each["event"] for each in events}
     assert names >= {
         "started", "version_lost", "span_ready", "span_waiting", "span_parked", "span_ignored", "run_started",
-        "run_pushed", "run_refused", "run_failed", "nothing_new", "trouble", "stopped",
+        "run_pushed", "run_refused", "run_failed", "nothing_new", "ended", "trouble", "stopped",
     }  # fmt: skip
 
 

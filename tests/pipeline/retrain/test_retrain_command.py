@@ -246,7 +246,7 @@ def test_listeners_hear_of_it(runs, folder, span, capsys) -> None:
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     names = [each["event"] for each in events]
     assert names.count("run_started") == 2
-    assert names[-1] == "run_refused"
+    assert names[-2:] == ["run_refused", "ended"]
     log = (folder / "runs/pretend/retrain/log.jsonl").read_text().splitlines()
     assert [json.loads(line)["event"] for line in log] == names
     told = [json.loads(line) for line in heard.read_text().splitlines()]
