@@ -7,12 +7,14 @@ import socket
 from collections.abc import Iterable
 from typing import Any
 
+from components import beam_loopback
 from components.errors import Passing
 
 RUNNER = "--runner=FnApiRunner"
 # Without a container image named, TFX builds a source distribution of itself for each executor.
 IN_PROCESS = (RUNNER, "--sdk_container_image=none")
 _JOB_SERVER = "--job_endpoint"
+_LOOPBACK = "LOOPBACK"  # of --environment_type
 _EMBEDDED = "embed"  # Beam's word for a job server in this process
 _SECONDS = 10
 
@@ -47,6 +49,20 @@ def check_job_server(arguments: Iterable[Any], *, seconds: float = _SECONDS) -> 
             ) from None
 
 
+def make_ready(arguments: Iterable[Any]) -> None:
+    """To be called before each pipeline with these arguments.
+
+    Raises:
+      Passing: the job server that they name does not answer.
+    """
+    given = [str(argument) for argument in arguments]
+    check_job_server(given)
+    if any(argument.rpartition("=")[2] == _LOOPBACK for argument in given):
+        from apache_beam.runners.worker import worker_pool_main
+
+        beam_loopback.keep(worker_pool_main)  # this process then serves a pool of its own threads
+
+
 class NamedRunner:
     """For a Beam executor of TFX's: its pipelines never run on Beam's default runner.
 
@@ -64,5 +80,5 @@ class NamedRunner:
         Raises:
           Passing: it does not.
         """
-        check_job_server(self._beam_pipeline_args)
+        make_ready(self._beam_pipeline_args)
         return super()._make_beam_pipeline()  # type: ignore[misc]

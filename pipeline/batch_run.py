@@ -144,13 +144,13 @@ def _through_beam(
 ) -> None:
     import apache_beam as beam
 
-    from components.beam_runner import check_job_server, with_runner
+    from components.beam_runner import make_ready, with_runner
     from pipeline.batch_beam import RunUnit
 
     given = options.beam
     try:
         arguments = with_runner(shlex.split(given)) if given else list(options.beam_arguments)
-        check_job_server(arguments)
+        make_ready(arguments)
         made = beam.Pipeline(argv=arguments)
     except InputError:
         raise

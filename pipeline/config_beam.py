@@ -24,7 +24,7 @@ class LocalBeamConfig:
 
     workers: int = setting(1, "shares of the work that are done at the same time", ge=1, le=256)
     mode: Literal["threads", "processes"] = setting(
-        "threads", "of the workers; processes talk over ports that are open on all interfaces"
+        "threads", "of the workers; processes load TensorFlow anew, and talk over loopback"
     )
 
 

@@ -6,6 +6,7 @@ import errno
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -21,6 +22,8 @@ from pipeline.terminal import StatusHandler, Terminal, output_to
 
 _HIDDEN = ("LastBlessedModel", "BaseModel", "SpanBefore")  # look-ups, not components
 DONE, FAILED, NOT_BLESSED = 0, 1, 3
+_STACK = "Traceback (most recent call last):"
+_RAISED = re.compile(r"^[A-Za-z_][\w.]*: .+$", re.MULTILINE)  # at the end of a stack
 _NO_SPACE = os.strerror(errno.ENOSPC)  # Beam and TensorFlow tell it in words
 
 
@@ -186,13 +189,23 @@ def _failed(failure: Any, kept: Store, run_paths: paths.RunPaths, terminal: Term
     if problem := kept.problem(failure.cause):
         raise Passing(problem) from failure
     logging.getLogger("tokenline").error("%s failed", failure.node, exc_info=failure.cause)
-    reason = str(failure.cause).strip().split("\n")[0] or type(failure.cause).__name__
-    reason = reason.replace(os.getcwd() + os.sep, "")
     passing = isinstance(failure.cause, OSError) or _NO_SPACE in str(failure.cause)
-    reason = f"{failure.node} failed: {type(failure.cause).__name__}: {reason}"
+    reason = f"{failure.node} failed: {_told(failure.cause)}"
     terminal.line(f"tokenline: {reason}")
     terminal.line(f"  log: {paths.shown(run_paths.log)}")
     return Ended(FAILED, reason=reason, passing=passing)
+
+
+def _told(error: BaseException) -> str:
+    """An exception in a line: its type and the first line of what it says.
+
+    A Beam worker in another process has only text for it, with the stack there: its last exception.
+    """
+    text, kind = str(error).strip(), type(error).__name__
+    line = f"{kind}: {text.splitlines()[0]}" if text else f"{kind}: {kind}"
+    if _STACK in text and (raised := _RAISED.findall(text.rpartition(_STACK)[2])):
+        line = raised[-1]
+    return line.replace(os.getcwd() + os.sep, "")
 
 
 def _record(

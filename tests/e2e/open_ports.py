@@ -38,6 +38,11 @@ def family(pid: int) -> list[int]:
 
 def listening_off_loopback(pid: int) -> set[str]:
     """Addresses at which a process accepts connections, other than loopback (Linux)."""
+    return {address for address in listening(pid) if not is_loopback(address)}
+
+
+def listening(pid: int) -> set[str]:
+    """Addresses at which a process accepts connections, as `127.0.0.1 8080` (Linux)."""
     sockets = set()
     try:
         handles = os.listdir(f"/proc/{pid}/fd")
@@ -51,7 +56,7 @@ def listening_off_loopback(pid: int) -> set[str]:
                 sockets.add(target[8:-1])
     rows = [line.split() for table in tables for line in table.splitlines()[1:]]
     addresses = {row[1] for row in rows if row[3] == _LISTENING and row[9] in sockets}
-    return {address for address in map(_readable, addresses) if not _is_loopback(address)}
+    return set(map(_readable, addresses))
 
 
 def _readable(address: str) -> str:
@@ -61,6 +66,7 @@ def _readable(address: str) -> str:
     return f"{socket.inet_ntop(family, struct.pack(f'={len(words)}I', *words))} {int(port, 16)}"
 
 
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
+    """Of what `listening` gives."""
     host = address.split()[0]
     return host == "::1" or host.startswith(("127.", "::ffff:127."))

@@ -5,12 +5,12 @@ reach is found by reading the source: each DoFn, each CombineFn, each labelled s
 """
 
 import ast
-import math
 import pathlib
 
 import apache_beam as beam
 import pytest
 import tensorflow as tf
+from comparing import same
 from real_parts import SEQ2SEQ, TRANSLATION
 
 from components.errors import Passing
@@ -19,24 +19,6 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
 COLUMNS = {"source": tf.string, "target": tf.string, "w": tf.float32}
 # Runs a node of the line itself, always in the process of `tokenline run`.
 OF_THE_LINE = {"pipeline.local_runner._Node"}
-
-
-def same(here, there, where="") -> None:
-    """Equal; numbers to 1e-9, relative to the larger, or absolute below 1."""
-    if isinstance(here, dict):
-        assert here.keys() == there.keys(), where
-        for name in here:
-            same(here[name], there[name], f"{where}.{name}")
-    elif isinstance(here, list | tuple):
-        assert len(here) == len(there), where
-        for number, pair in enumerate(zip(here, there, strict=True)):
-            same(*pair, f"{where}[{number}]")
-    elif isinstance(here, float):
-        assert math.isclose(here, there, rel_tol=1e-9, abs_tol=1e-9) or (
-            math.isnan(here) and math.isnan(there)
-        ), (where, here, there)
-    else:
-        assert here == there, where
 
 
 @pytest.mark.parametrize("name", ["seq2seq", "tagging", "lm"])
