@@ -49,7 +49,7 @@ def main() -> None:
 
 def _compare(model: str, rows: str, few: str, folder: str, rounds: int) -> None:
     """Print both rates of each turn, and the ratio."""
-    from pipeline.batch_models import loaded_model
+    from pipeline.scoring.models import loaded_model
 
     loaded_model(model)
     output = os.path.join(folder, "scores.jsonl")
@@ -71,7 +71,7 @@ def _compare(model: str, rows: str, few: str, folder: str, rounds: int) -> None:
 
 
 def _seconds_by_line(model: str, rows: str) -> tuple[float, list[str]]:
-    from pipeline import use_model
+    from pipeline.scoring import use_model
 
     started = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()) as out:
@@ -80,11 +80,11 @@ def _seconds_by_line(model: str, rows: str) -> tuple[float, list[str]]:
 
 
 def _seconds_batched(model: str, rows: str, output: str) -> float:
-    from pipeline import batch_run
+    from pipeline.scoring import run
 
     started = time.perf_counter()
     with contextlib.redirect_stderr(io.StringIO()):
-        batch_run.run(model, [rows], batch_run.BatchOptions(output), predicts=False)
+        run.run(model, [rows], run.BatchOptions(output), predicts=False)
     return time.perf_counter() - started
 
 

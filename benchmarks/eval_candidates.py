@@ -34,7 +34,7 @@ from components.trainer.request import (
     TrainOptions,
     TrainRequest,
 )
-from pipeline.config_eval import EvalConfig
+from pipeline.config.eval import EvalConfig
 from transform import features
 from transform.vocabulary import Vocabularies
 

@@ -9,10 +9,10 @@ import os
 import sys
 
 from components.errors import InputError
-from pipeline import batch_arguments
 from pipeline.argument_parser import Parser, add_config
 from pipeline.emulator import arguments as emulate_arguments
 from pipeline.retrain import arguments as retrain_arguments
+from pipeline.scoring import arguments as batch_arguments
 from pipeline.submit import arguments as submit_arguments
 
 _BAD_INPUT = 2
@@ -49,7 +49,7 @@ def _with_beam(arguments: list[str]) -> list[str]:
 
 def _with_lines(error: InputError, chosen: argparse.Namespace) -> str:
     """The message; of what is wrong with a configuration, where in the file that is."""
-    from pipeline.config_problems import Unsuited
+    from pipeline.config.problems import Unsuited
 
     if not isinstance(error, Unsuited):
         return str(error)

@@ -9,8 +9,8 @@ import os
 
 from components.base_model import choice
 from pipeline.inputs import RunInputs
-from pipeline.store import MadeModel, models
-from pipeline.store_connection import Store
+from pipeline.store.connection import Store
+from pipeline.store.questions import MadeModel, models
 
 
 def data_key(inputs: RunInputs) -> str:

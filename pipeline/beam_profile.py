@@ -10,7 +10,7 @@ from typing import Any
 from components import beam_runner
 from components.beam_runner import IN_PROCESS, RUNNER
 from pipeline.config import Config
-from pipeline.config_beam import (
+from pipeline.config.beam import (
     BeamConfig,
     DataflowConfig,
     FlinkConfig,
@@ -18,8 +18,8 @@ from pipeline.config_beam import (
     PortableConfig,
     Profile,
 )
-from pipeline.config_cloud import CloudConfig
-from pipeline.config_problems import Unsuited
+from pipeline.config.cloud import CloudConfig
+from pipeline.config.problems import Unsuited
 
 # One worker in this process, without a port.
 HERE = (*IN_PROCESS, "--direct_running_mode=in_memory", "--direct_num_workers=1")

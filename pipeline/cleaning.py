@@ -2,9 +2,10 @@
 
 import os
 
-from pipeline import lock, paths, stale, store_owner, unfinished
+from pipeline import lock, paths, unfinished
 from pipeline.config import Config
-from pipeline.store_connection import store_of
+from pipeline.store import owner, stale
+from pipeline.store.connection import store_of
 
 
 def clean(config: Config) -> list[str]:
@@ -19,7 +20,7 @@ def clean(config: Config) -> list[str]:
       InputError: the metadata store cannot be used, or has another pipeline of this name.
     """
     kept, folder = store_of(config), paths.pipeline_folder(config)
-    store_owner.claim(kept, folder)
+    owner.claim(kept, folder)
     found = stale.clean(kept, os.path.join(folder, "artifacts"), config.serving.push_to)
     return [stale.told(ended, os.path.join(folder, "runs")) for ended in found]
 

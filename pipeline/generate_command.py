@@ -6,7 +6,7 @@ from components.errors import InputError
 from components.example_gen import files
 from pipeline import sample_data
 from pipeline.config import Config
-from pipeline.config_problems import Unsuited
+from pipeline.config.problems import Unsuited
 
 
 def generate(config: Config, span: int) -> int:

@@ -14,7 +14,7 @@ from pipeline.config import Config
 from pipeline.earlier import Earlier, looked_up
 from pipeline.inputs import RunInputs
 from pipeline.paths import RunPaths
-from pipeline.store_connection import store_of
+from pipeline.store.connection import store_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 TFX reads every execution that a pipeline ever had, for each input of each node, and intersects in
 Python (channel_resolver.py, "TODO(b/234806996): Migrate to MLMD filter query"). So it is where ml_metadata
-has no queries any more, see `store_conditions`.
+has no queries any more, see `conditions`.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from tfx.orchestration import mlmd_connection_manager
 from tfx.orchestration.portable.input_resolution import channel_resolver
 from tfx.types import artifact_utils
 
-from pipeline import store_conditions
+from pipeline.store import conditions
 
 _NAMES = ("_get_executions_by_all_contexts", "resolve_single_channel")
 _read_all = channel_resolver.resolve_single_channel
@@ -40,7 +40,7 @@ def _executions(store: Any, contexts: Sequence[Any]) -> list[Any]:
         return []
     wanted = [f"contexts_{number}.id = {each.id}" for number, each in enumerate(contexts)]
     options = ListOptions(filter_query=" AND ".join(wanted), order_by=OrderByField.ID)
-    found = store_conditions.asked(lambda: list(store.get_executions(list_options=options)))
+    found = conditions.asked(lambda: list(store.get_executions(list_options=options)))
     return _of_one_run(store, contexts) if found is None else found
 
 
@@ -70,8 +70,8 @@ def _artifacts(handle: Any, channel: Any) -> list[Any]:
     context = store.get_context_by_type_and_name(queries[0].type.name, name)
     if context is None:
         return []
-    live = store_conditions.find(
+    live = conditions.find(
         lambda options: store.get_artifacts_by_context(context.id, options),
-        store_conditions.of_type(kind) & store_conditions.LIVE,
+        conditions.of_type(kind) & conditions.LIVE,
     )
     return artifact_utils.deserialize_artifacts(store.get_artifact_type(kind), live) if live else []

@@ -10,7 +10,7 @@ import yaml
 from components.errors import InputError
 from pipeline import paths
 from pipeline.config import Config
-from pipeline.config_cloud import CloudConfig
+from pipeline.config.cloud import CloudConfig
 from pipeline.kubeflow import finish, lint, parameters, refusals
 from pipeline.kubeflow.findings import Finding
 from pipeline.terminal import silenced

@@ -13,7 +13,8 @@ from tfx.orchestration.beam import beam_dag_runner
 from tfx.orchestration.portable import beam_executor_operator, launcher
 from tfx.proto.orchestration import executable_spec_pb2, placeholder_pb2
 
-from pipeline import input_resolution, store_backslashes
+from pipeline import input_resolution
+from pipeline.store import backslashes
 
 
 @dataclass
@@ -74,7 +75,7 @@ def run(
     watch = _watch = _Watch(on_change, beam_arguments)
     try:
         store = to_run.metadata_connection_config
-        with _pinned_beam_runner(), input_resolution.by_query(), store_backslashes.kept(store):
+        with _pinned_beam_runner(), input_resolution.by_query(), backslashes.kept(store):
             _Runner().run(to_run)
     except Exception:
         if watch.failure is None:

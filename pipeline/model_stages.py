@@ -11,7 +11,7 @@ import components as ours
 from components.code_hash import code_hash
 from components.trainer.tunable import refuse_sizes
 from pipeline.config import Config
-from pipeline.config_tune import space_of
+from pipeline.config.tune import space_of
 from pipeline.earlier import Earlier
 
 # What decides how a model is trained.

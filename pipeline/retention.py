@@ -16,9 +16,10 @@ from ml_metadata.proto import metadata_store_pb2
 
 from components.folders import same_export
 from components.pusher import rollback
-from pipeline import paths, store_conditions
+from pipeline import paths
 from pipeline.config import Config
-from pipeline.store_connection import store_of
+from pipeline.store import conditions
+from pipeline.store.connection import store_of
 
 HISTORY = "history.jsonl"  # in the pipeline's folder: a line for each run that was pruned
 _TRASH = "pruned"  # there too: what is moved there by one rename is not half there
@@ -167,16 +168,16 @@ def _first_execution(rows: Any, newest: list[_Record]) -> int | None:
 
 
 def _live(rows: Any, context: int) -> list[Any]:
-    return store_conditions.find(
-        lambda options: rows.get_artifacts_by_context(context, options), store_conditions.LIVE
+    return conditions.find(
+        lambda options: rows.get_artifacts_by_context(context, options), conditions.LIVE
     )
 
 
 def _read_or_made(rows: Any, context: int, first: int) -> set[str]:
     """URIs of what this execution, and those after it, read and made."""
-    found = store_conditions.find(
+    found = conditions.find(
         lambda options: rows.get_executions_by_context(context, options),
-        store_conditions.since(first),
+        conditions.since(first),
     )
     event = metadata_store_pb2.Event
     kinds = (event.INPUT, event.OUTPUT, event.INTERNAL_OUTPUT)

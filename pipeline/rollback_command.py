@@ -14,8 +14,8 @@ from components.errors import InputError
 from components.pusher import rollback
 from pipeline import lock, paths
 from pipeline.config import Config
-from pipeline.config_problems import Unsuited
-from pipeline.store_connection import Store, store_of
+from pipeline.config.problems import Unsuited
+from pipeline.store.connection import Store, store_of
 from pipeline.terminal import silenced
 
 _MODEL = "Format-Serving"  # where TFX's model artifacts hold what is pushed
@@ -104,7 +104,7 @@ def agree(kept: Store, destination: str) -> None:
     """Make the metadata store say of models that are not to be served that they are not blessed."""
     if not kept.exists():
         return
-    from pipeline import store
+    from pipeline.store import questions
 
     aside = os.path.join(destination, rollback.WITHDRAWN)
     withdrawn, served = _folders(aside), _folders(destination)[-1:]
@@ -115,7 +115,7 @@ def agree(kept: Store, destination: str) -> None:
     def is_served(uri: str) -> bool:
         return any(folders.same_export(os.path.join(uri, _MODEL), folder) for folder in served)
 
-    store.revoke(kept, is_withdrawn if withdrawn else None, is_served)
+    questions.revoke(kept, is_withdrawn if withdrawn else None, is_served)
 
 
 def _folders(destination: str) -> list[str]:

@@ -17,7 +17,7 @@ from components.progress import LOGGER as PROGRESS
 from pipeline import beam_profile, inputs, lock, paths, summary, unfinished
 from pipeline.config import Config
 from pipeline.retrain.order import Order
-from pipeline.store_connection import Store, store_of
+from pipeline.store.connection import Store, store_of
 from pipeline.terminal import StatusHandler, Terminal, output_to
 
 _HIDDEN = ("LastBlessedModel", "BaseModel", "SpanBefore")  # look-ups, not components
@@ -143,14 +143,15 @@ def _clean(config: Config, terminal: Terminal) -> None:
 def _pipeline(
     config: Config, found: inputs.RunInputs, run_paths: paths.RunPaths, run_key: str
 ) -> Any:
-    from pipeline import base_model, rollback_command, span_checks, store, vocabulary_state
+    from pipeline import base_model, rollback_command, span_checks, vocabulary_state
     from pipeline.pipeline import create_pipeline
     from pipeline.settings import token_settings
+    from pipeline.store import questions
 
     kept = store_of(config)
     rollback_command.agree(kept, config.serving.push_to)
     key = vocabulary_state.input_key(config, found)
-    made = store.vocabularies(kept)
+    made = questions.vocabularies(kept)
     identity = token_settings(config).token_identity()
     base = vocabulary_state.base_vocabulary(made, key, identity)
     vocabulary_state.check_intact(made, key, base)
@@ -164,17 +165,17 @@ def _pipeline(
         input_key=key,
         base_model=base_model.find(kept, base_model.data_key(found)) if starts else "",
         span_before=span_checks.find(kept, found) if compares else "",
-        last_failed_check=store.last_failed_check(kept),
-        last_lost_push=store.last_lost_push(kept),
+        last_failed_check=questions.last_failed_check(kept),
+        last_lost_push=questions.last_lost_push(kept),
         run_key=run_key,
     )
 
 
 def _tell_set_aside(config: Config, terminal: Terminal) -> None:
     """A check that is off says nothing of the models that failed it, and they stay unused."""
-    from pipeline import store
+    from pipeline.store import questions
 
-    if config.serving.check.enabled or not (number := store.set_aside(store_of(config))):
+    if config.serving.check.enabled or not (number := questions.set_aside(store_of(config))):
         return
     one = number == 1
     failed = "1 earlier model failed its" if one else f"{number} earlier models failed their"
@@ -219,7 +220,8 @@ def _record(
 ) -> dict[str, Any]:
     """Everything worth knowing about a finished run; also written to run.json."""
     age = process.age()  # before what this itself takes
-    from pipeline import curves, lineage, report_command, run_details
+    from pipeline import curves, report_command, run_details
+    from pipeline.store import lineage
 
     kept = store_of(config)
     outputs = lineage.run_outputs(kept, tfx_run)

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from components import folders
-from pipeline import lineage, retention
-from pipeline.store_connection import Store
+from pipeline import retention
+from pipeline.store import lineage
+from pipeline.store.connection import Store
 
 _HASHED = 64 * 2**20  # bytes of an artifact up to which its content is hashed
 _FILES = {

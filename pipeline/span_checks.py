@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from components.example_gen.columns import Kind
 from components.span_check.request import LENGTHS, MISSING, VALUES, WORDS, Checks, Measure
 from pipeline import base_model
-from pipeline import store as questions
 from pipeline.config import Config
-from pipeline.config_drift import SkewConfig
+from pipeline.config.drift import SkewConfig
 from pipeline.inputs import RunInputs
-from pipeline.store_conditions import LIVE
-from pipeline.store_connection import Store
+from pipeline.store import questions
+from pipeline.store.conditions import LIVE
+from pipeline.store.connection import Store
 
 _TEXTS = ("text", "source", "target", "tokens")  # roles; the tags are as many as the tokens
 

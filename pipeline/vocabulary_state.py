@@ -16,7 +16,7 @@ from pipeline import content
 from pipeline.config import Config
 from pipeline.inputs import RunInputs
 from pipeline.settings import token_settings
-from pipeline.store import MadeVocabulary
+from pipeline.store.questions import MadeVocabulary
 from transform.vocabulary import Vocabularies
 
 # What VocabularyGen runs.

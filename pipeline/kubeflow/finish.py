@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components import container_entrypoint as entrypoint
-from pipeline.config_cloud import CloudConfig, ResourcesConfig
+from pipeline.config.cloud import CloudConfig, ResourcesConfig
 from pipeline.kubeflow import parameters
 
 Json = dict[str, Any]

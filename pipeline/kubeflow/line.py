@@ -15,7 +15,7 @@ from components.code_hash import code_hash
 from components.example_gen.request import parse_request
 from pipeline import beam_profile, inputs, vocabulary_state
 from pipeline.config import Config
-from pipeline.config_cloud import CloudConfig
+from pipeline.config.cloud import CloudConfig
 from pipeline.earlier import BASE_MODEL, Earlier, last_blessed
 from pipeline.kubeflow import parameters
 from pipeline.settings import token_settings

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from components.beam_runner import NamedRunner
 from pipeline.beam_profile import is_this_machine
-from pipeline.config_checks_beam import NOT_OURS
+from pipeline.config.checks.beam import NOT_OURS
 from pipeline.kubeflow.findings import Finding
 from pipeline.kubeflow.spec import Json, containers, executor_class
 

@@ -9,8 +9,8 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
-from pipeline import config_values
-from pipeline.config_cloud import ResourcesConfig
+from pipeline.config import values
+from pipeline.config.cloud import ResourcesConfig
 from pipeline.kubeflow import accelerators
 from pipeline.kubeflow.findings import Finding
 from pipeline.kubeflow.lint_target import VERTEX
@@ -54,9 +54,9 @@ def _fault(value: float | str, key: str, target: str) -> str:
     if number is None:
         return f"got {value!r}, expected {_EXPECTED[key]}"
     rules = {"gt": 0, "le": _RULES[key]["le"]} if target == VERTEX else {"gt": 0}
-    if config_values.in_range(number, rules):
+    if values.in_range(number, rules):
         return ""
-    return f"got {value!r}, expected {config_values.expected(float, rules)}"
+    return f"got {value!r}, expected {values.expected(float, rules)}"
 
 
 def _number(value: float | str, key: str) -> float | None:

@@ -11,9 +11,9 @@ from typing import Any
 from components.errors import InputError
 from components.example_gen.files import SPAN
 from components.span_window import window
-from pipeline import config_values
 from pipeline.config import TrainConfig
-from pipeline.config_checks_cloud import address_fault, span_fault
+from pipeline.config import values as config_values
+from pipeline.config.checks.cloud import address_fault, span_fault
 from pipeline.kubeflow import parameters
 
 _FINGERPRINT = re.compile("[0-9a-f]{32}")  # as `files.fingerprint` makes it

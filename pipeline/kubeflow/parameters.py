@@ -4,7 +4,7 @@ import json
 
 from components.example_gen import files
 from pipeline.config import Config
-from pipeline.config_cloud import CloudConfig
+from pipeline.config.cloud import CloudConfig
 
 DATA_PATH = "data_path"
 SPANS = "spans"

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from components.trainer.tunable import SIZES
 from pipeline import beam_profile
 from pipeline.config import Config
-from pipeline.config_cloud import CloudConfig
-from pipeline.config_problems import Unsuited
-from pipeline.config_tune import space_of
+from pipeline.config.cloud import CloudConfig
+from pipeline.config.problems import Unsuited
+from pipeline.config.tune import space_of
 from pipeline.kubeflow import accelerators
 
 _VERTEX = "gs://"

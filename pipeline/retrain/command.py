@@ -18,7 +18,7 @@ from components.errors import Passing
 from components.example_gen import files
 from pipeline import beam_profile, lock, paths
 from pipeline.config import Config, load_config
-from pipeline.config_problems import Unsuited
+from pipeline.config.problems import Unsuited
 from pipeline.retrain import (
     cloud_places,
     lease,

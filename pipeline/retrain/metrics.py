@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from pipeline.config_problems import Unsuited
+from pipeline.config.problems import Unsuited
 from pipeline.retrain.states import Run
 from pipeline.retrain.telling import Facts
 

@@ -9,7 +9,7 @@ from components.code_hash import code_hash
 from components.errors import InputError
 from pipeline import paths
 from pipeline.config import Config
-from pipeline.config_problems import Unsuited
+from pipeline.config.problems import Unsuited
 from pipeline.retrain import arrivals, metrics
 from pipeline.retrain.ledger import Ledger
 from pipeline.retrain.renewal import CODE

@@ -21,9 +21,9 @@ import urllib3
 import yaml
 
 from components.errors import InputError, Passing
-from pipeline.config_cloud import CloudConfig
-from pipeline.config_kubeflow import KubeflowConfig
-from pipeline.config_problems import Unsuited
+from pipeline.config.cloud import CloudConfig
+from pipeline.config.kubeflow import KubeflowConfig
+from pipeline.config.problems import Unsuited
 from pipeline.submit.cron import Cron
 from pipeline.submit.job_file import JobFile
 from pipeline.submit.job_ids import job_id, now

@@ -1,8 +1,8 @@
 """The sections of the config that a submission needs."""
 
 from pipeline.config import Config
-from pipeline.config_cloud import CloudConfig
-from pipeline.config_problems import Unsuited
+from pipeline.config.cloud import CloudConfig
+from pipeline.config.problems import Unsuited
 
 
 def cloud_of(config: Config) -> CloudConfig:

@@ -19,7 +19,7 @@ from google.cloud import aiplatform, aiplatform_v1
 
 from components.errors import InputError
 from pipeline import labels
-from pipeline.config_problems import Unsuited
+from pipeline.config.problems import Unsuited
 from pipeline.submit.google_errors import one_line
 from pipeline.submit.job_file import JobFile
 from pipeline.submit.job_ids import job_id, now

@@ -6,8 +6,8 @@ from typing import Any
 from google.cloud import aiplatform, aiplatform_v1
 from google.protobuf import json_format
 
-from pipeline.config_cloud import CloudConfig
-from pipeline.config_problems import Unsuited
+from pipeline.config.cloud import CloudConfig
+from pipeline.config.problems import Unsuited
 from pipeline.submit import vertex
 from pipeline.submit.cron import Cron
 from pipeline.submit.google_errors import one_line

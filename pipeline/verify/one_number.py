@@ -17,7 +17,7 @@ from components import sequence_loss as loss
 from components.trainer import batching
 from components.trainer.request import BatchOptions
 from components.trainer.training import contract_lengths
-from pipeline import use_model
+from pipeline.scoring import use_model
 from pipeline.verify import batches, oracle, sample, splitting
 from pipeline.verify.case import Case
 from pipeline.verify.certificate import Check

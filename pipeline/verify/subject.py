@@ -7,8 +7,9 @@ from typing import Any
 
 from components import folders, model_facts
 from components.errors import InputError
-from pipeline import paths, served
+from pipeline import paths
 from pipeline.config import Config
+from pipeline.scoring import served
 
 _SPLIT = "Split-eval"
 _MODEL = "Format-Serving"

@@ -13,7 +13,7 @@ from apache_beam.runners.worker import worker_pool_main
 
 from components import beam_pool, beam_runner
 from pipeline import beam_profile
-from pipeline.config_beam import BeamConfig, FlinkConfig
+from pipeline.config.beam import BeamConfig, FlinkConfig
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 

@@ -16,7 +16,7 @@ import pytest
 from components import beam_processes, shards
 from components.errors import InputError, Passing
 from pipeline import beam_profile
-from pipeline.config_beam import BeamConfig, LocalBeamConfig
+from pipeline.config.beam import BeamConfig, LocalBeamConfig
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 WORKERS = 2

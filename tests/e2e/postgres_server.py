@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from pipeline.config_store import ServerStoreConfig
-from pipeline.store_connection import Store
+from pipeline.config.store import ServerStoreConfig
+from pipeline.store.connection import Store
 
 PASSWORD = "open sesame"
 ACCESS = """

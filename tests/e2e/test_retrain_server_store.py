@@ -10,9 +10,9 @@ import retrain_project
 from postgres_server import PASSWORD
 from retrain_project import Project
 
-from pipeline import store
 from pipeline.config import load_config
-from pipeline.store_connection import store_of
+from pipeline.store import questions
+from pipeline.store.connection import store_of
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 
@@ -53,6 +53,6 @@ def test_whole_lines_side_by_side(server: str, tmp_path: pathlib.Path, monkeypat
         assert [run["state"] for run in project.ledger()] == ["pushed", "pushed"]
         serving = project.folder / "runs" / name / "serving"
         assert sorted(path.name for path in serving.iterdir()) == [".runs", "1", "2"]
-        made = store.models(store_of(load_config(project.folder / "pipeline_config.yaml")))
+        made = questions.models(store_of(load_config(project.folder / "pipeline_config.yaml")))
         assert {model.uri.startswith(str(project.folder)) for model in made} == {True}
         assert not (project.folder / "runs" / name / "metadata.db").exists()

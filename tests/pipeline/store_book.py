@@ -5,7 +5,7 @@ import pathlib
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as proto
 
-from pipeline.store_connection import Store
+from pipeline.store.connection import Store
 
 COMPLETE = proto.Execution.COMPLETE
 CACHED = proto.Execution.CACHED

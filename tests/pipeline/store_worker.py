@@ -5,15 +5,16 @@ import sys
 from tfx.orchestration import pipeline
 
 import components as ours
-from pipeline import inputs, local_runner, paths, store_owner
+from pipeline import inputs, local_runner, paths
 from pipeline.config import load_config
-from pipeline.store_connection import store_of
+from pipeline.store import owner
+from pipeline.store.connection import store_of
 
 
 def main(file: str) -> None:
     config = load_config(file)
     kept, where = store_of(config), paths.new_run(config)
-    store_owner.claim(kept, where.pipeline)
+    owner.claim(kept, where.pipeline)
     examples = ours.ExampleGen(**inputs.resolve(config).example_gen, code_hash="x")
     line = pipeline.Pipeline(
         pipeline_name=config.pipeline.name,

@@ -12,7 +12,7 @@ from pipeline.base_model import base_model, data_key
 from pipeline.config import load_config
 from pipeline.inputs import RunInputs
 from pipeline.report import ReportData, page
-from pipeline.store import MadeModel
+from pipeline.store.questions import MadeModel
 
 SPLIT = {"split": '{"train": 9, "eval": 1}', "split_by": '["text"]'}
 

@@ -9,8 +9,9 @@ from tfx.orchestration import metadata
 from tfx.orchestration.portable.input_resolution import channel_resolver
 from tfx.proto.orchestration import pipeline_pb2
 
-from pipeline import input_resolution, store_conditions
-from pipeline.store_connection import Store
+from pipeline import input_resolution
+from pipeline.store import conditions
+from pipeline.store.connection import Store
 
 
 def channel(contexts: dict[str, str], kind: str, output: str = ""):
@@ -68,7 +69,7 @@ def book(tmp_path) -> Book:
 @pytest.mark.parametrize("queries", [True, False])
 @pytest.mark.parametrize("name", CHANNELS)
 def test_the_same_artifacts_are_found(book, name, queries, monkeypatch) -> None:
-    monkeypatch.setattr(store_conditions, "_answers_queries", queries)
+    monkeypatch.setattr(conditions, "_answers_queries", queries)
     with metadata.Metadata(book.store.connection()) as handle:
         theirs = channel_resolver.resolve_union_channels(handle, [CHANNELS[name]])
         with input_resolution.by_query():
@@ -87,7 +88,7 @@ def test_the_same_artifacts_are_found(book, name, queries, monkeypatch) -> None:
 def test_what_a_node_of_a_run_reads_costs_as_much_after_many_runs(
     book, queries, read, monkeypatch
 ) -> None:
-    monkeypatch.setattr(store_conditions, "_answers_queries", queries)
+    monkeypatch.setattr(conditions, "_answers_queries", queries)
     rows = []
     call = MetadataStore._call
 

@@ -9,9 +9,9 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.types import standard_artifacts
 
 import components
-from pipeline import store
 from pipeline.here import pushed_versions
-from pipeline.store_connection import Store
+from pipeline.store import questions
+from pipeline.store.connection import Store
 
 pytestmark = pytest.mark.pipeline
 
@@ -45,7 +45,7 @@ def run(tmp_path):
             model_blessing=imported[1].outputs["result"],
             push_destination=str(served),
             keep_versions=5,
-            pushed_versions=pushed_versions(str(served), store.last_lost_push(kept)),
+            pushed_versions=pushed_versions(str(served), questions.last_lost_push(kept)),
             code_hash="",
         ).with_id("Pusher")
         LocalDagRunner().run(

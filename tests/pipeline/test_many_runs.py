@@ -10,8 +10,9 @@ import store_queries
 from ml_metadata.metadata_store import MetadataStore
 from store_book import Book
 
-from pipeline import base_model, run_details, span_checks, store, store_conditions
+from pipeline import base_model, run_details, span_checks
 from pipeline.inputs import RunInputs
+from pipeline.store import conditions, questions
 
 SPLIT = {"split": '{"train": 9}', "split_by": '["text"]'}
 # Names of columns that cannot be part of a query, and one that can.
@@ -50,8 +51,8 @@ def looked_up(book: Book, number: int) -> tuple[str, str]:
 @store_queries.answered
 def test_questions_read_as_little_after_many_runs_as_after_few(tmp_path, monkeypatch) -> None:
     book = Book(tmp_path)
-    monkeypatch.setattr(store, "_NEWEST", 3)
-    monkeypatch.setattr(store_conditions, "_PAGE", 3)
+    monkeypatch.setattr(questions, "_NEWEST", 3)
+    monkeypatch.setattr(conditions, "_PAGE", 3)
 
     def cost() -> tuple[int, int]:
         asked: dict[str, int] = collections.Counter()
@@ -65,8 +66,8 @@ def test_questions_read_as_little_after_many_runs_as_after_few(tmp_path, monkeyp
         with monkeypatch.context() as patched:
             patched.setattr(MetadataStore, "_call", counted)
             looked_up(book, 99)
-            store.revoke(book.store, None, lambda uri: False)
-            assert store.set_aside(book.store) == 0
+            questions.revoke(book.store, None, lambda uri: False)
+            assert questions.set_aside(book.store) == 0
         return asked["calls"], asked["rows"]
 
     for number in range(1, 9):
@@ -79,13 +80,16 @@ def test_questions_read_as_little_after_many_runs_as_after_few(tmp_path, monkeyp
 
 @pytest.mark.parametrize("seed", range(4))
 def test_they_find_what_a_look_at_all_would_find(tmp_path, monkeypatch, seed) -> None:
-    monkeypatch.setattr(store, "_NEWEST", 2)
+    monkeypatch.setattr(questions, "_NEWEST", 2)
     draw, book = random.Random(seed), Book(tmp_path)
     monkeypatch.setitem(SPLIT, "split_by", json.dumps([ODD[seed]]))
     for number in range(1, 12):
         split = draw.choice(["{}", SPLIT["split"], SPLIT["split"]])
         ran(book, number, blessed=draw.randrange(2), split=split)
-    all_models, all_statistics = store.models(book.store), span_checks.made_statistics(book.store)
+    all_models, all_statistics = (
+        questions.models(book.store),
+        span_checks.made_statistics(book.store),
+    )
     for number in (1, 2, 7, 11, 99):
         found = inputs(number)
         expected = (
@@ -104,16 +108,16 @@ def test_only_what_failed_its_last_check_is_revoked_and_given_back(tmp_path) -> 
     book.artifact("InfraBlessing", "c/again", blessed=1, current_model_id=second)
 
     def blessed() -> list[int]:
-        store.revoke(book.store, None, lambda uri: False)
+        questions.revoke(book.store, None, lambda uri: False)
         found = book.rows.get_artifacts_by_type("ModelBlessing")
         return [each.custom_properties["blessed"].int_value for each in found]
 
     assert blessed() == [1, 1, 0, 1]
-    assert store.set_aside(book.store) == 1
+    assert questions.set_aside(book.store) == 1
     third = models[f"{tmp_path}/m/3"]
     book.artifact("InfraBlessing", "c/third", blessed=1, current_model_id=third)
     assert blessed() == [1, 1, 1, 1]
-    assert store.set_aside(book.store) == 0
+    assert questions.set_aside(book.store) == 0
 
 
 def test_the_name_of_a_run_is_read_from_the_start_of_its_record(tmp_path: pathlib.Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from components.errors import InputError
 from pipeline.config import load_config
-from pipeline.config_train import ModelConfig
+from pipeline.config.train import ModelConfig
 from pipeline.model_presets import PRESETS
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "models.md"

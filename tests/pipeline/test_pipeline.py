@@ -194,15 +194,16 @@ def test_every_training_key_of_the_configuration_is_an_option_of_the_trainer() -
     import dataclasses
 
     from components.trainer import request
-    from pipeline import config_decode, config_train
+    from pipeline.config import decode as config_decode
+    from pipeline.config import train
 
-    model = {field.name for field in dataclasses.fields(config_train.ModelConfig)}
+    model = {field.name for field in dataclasses.fields(train.ModelConfig)}
     options = {field.name for field in dataclasses.fields(request.ModelOptions)}
     assert model == options | {"preset"}
     pairs = [
-        (config_train.LossConfig, request.LossOptions, set()),
-        (config_train.BatchConfig, request.BatchOptions, set()),
-        (config_train.TrainConfig, request.TrainOptions, {"decode_length", "score_positions"}),
+        (train.LossConfig, request.LossOptions, set()),
+        (train.BatchConfig, request.BatchOptions, set()),
+        (train.TrainConfig, request.TrainOptions, {"decode_length", "score_positions"}),
     ]
     decode = {field.name for field in dataclasses.fields(config_decode.DecodeConfig)}
     assert decode == {field.name for field in dataclasses.fields(request.DecodeOptions)} | {

@@ -10,9 +10,10 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as proto
 from store_book import CACHED, RUNNING, Book
 
-from pipeline import base_model, lineage, paths, retention, store, vocabulary_state
+from pipeline import base_model, paths, retention, vocabulary_state
 from pipeline.__main__ import main
 from pipeline.config import Config, load_config
+from pipeline.store import lineage, questions
 
 CONFIG = """
 pipeline: {name: p, root: runs}
@@ -162,9 +163,9 @@ def test_what_is_served_withdrawn_compared_with_or_new_stays_whole(
 def _next_choices(line: Line) -> tuple[str, str, str, int]:
     """What a run on new data would extend, start from, and not take from the cache."""
     kept = line.book.store
-    vocabulary = vocabulary_state.base_vocabulary(store.vocabularies(kept), "new", "t")
-    model = base_model.base_model(store.models(kept), json.dumps({"content": "new"}))
-    return vocabulary, model, kept.place, store.last_lost_push(kept)
+    vocabulary = vocabulary_state.base_vocabulary(questions.vocabularies(kept), "new", "t")
+    model = base_model.base_model(questions.models(kept), json.dumps({"content": "new"}))
+    return vocabulary, model, kept.place, questions.last_lost_push(kept)
 
 
 def test_the_longest_vocabulary_stays_whoever_made_it(config: Config, line: Line) -> None:

@@ -10,10 +10,11 @@ from store_book import Book
 
 from components import storage
 from components.errors import InputError
-from pipeline import paths, rollback_command, run, store
+from pipeline import paths, rollback_command, run
 from pipeline.__main__ import main
 from pipeline.config import load_config
-from pipeline.config_cloud import CloudConfig
+from pipeline.config.cloud import CloudConfig
+from pipeline.store import questions
 from pipeline.terminal import Terminal
 
 CONFIG = """
@@ -72,7 +73,7 @@ def test_back_and_forth(two_versions, tmp_path, capsys):
         "what is withdrawn is not pushed again, and no run is compared with it or starts from it\n"
     )
     assert blessed(two_versions) == [("A", 1), ("A", 0), ("B", 0), ("B", 0)]
-    assert store.set_aside(two_versions.store) == 0  # withdrawn by a person, not for a check
+    assert questions.set_aside(two_versions.store) == 0  # withdrawn by a person, not for a check
     assert main(["rollback", "--list"]) == 0
     assert capsys.readouterr().out == ("runs/p/serving\n       2  withdrawn\n       1  served\n")
     assert main(["rollback", "--to", "2"]) == 0
@@ -112,7 +113,7 @@ def test_a_model_whose_last_check_failed_is_no_baseline_until_it_passes_or_is_se
         two_versions.artifact("InfraBlessing", "check", blessed=passed, current_model_id=model)
         rollback_command.agree(two_versions.store, config.serving.push_to)
         seen.append(blessed(two_versions))
-        aside.append(store.set_aside(two_versions.store))
+        aside.append(questions.set_aside(two_versions.store))
     assert aside == [0, 1 - index, 0]
     assert seen[0] == seen[2] == [("A", 1), ("A", 0), ("B", 1), ("B", 1)]
     assert seen[1] == while_failed
@@ -142,7 +143,7 @@ def test_a_model_whose_last_check_failed_is_no_baseline_until_it_passes_or_is_se
     ],
 )
 def test_a_check_that_is_off_does_not_forget_in_silence(config, monkeypatch, failed, enabled, said):
-    monkeypatch.setattr(store, "set_aside", lambda database: failed)
+    monkeypatch.setattr(questions, "set_aside", lambda database: failed)
     check = dataclasses.replace(config.serving.check, enabled=enabled)
     changed = dataclasses.replace(config, serving=dataclasses.replace(config.serving, check=check))
     stream = io.StringIO()

@@ -10,7 +10,7 @@ from components.beam_runner import IN_PROCESS
 from components.errors import InputError
 from pipeline import inputs, paths, span_checks
 from pipeline.config import load_config
-from pipeline.store_connection import store_of
+from pipeline.store.connection import store_of
 
 CONFIG = """
 pipeline: {name: p, root: runs}

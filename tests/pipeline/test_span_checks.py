@@ -11,7 +11,7 @@ from pipeline import inputs
 from pipeline.config import load_config
 from pipeline.inputs import RunInputs
 from pipeline.span_checks import MadeStatistics, before, checks, data_key, made_statistics
-from pipeline.store_connection import Store
+from pipeline.store.connection import Store
 
 SPLIT = {"split": '{"train": 9, "eval": 1}', "split_by": '["text"]'}
 

@@ -9,7 +9,7 @@ from components.errors import InputError
 from pipeline import vocabulary_state
 from pipeline.config import load_config
 from pipeline.inputs import RunInputs
-from pipeline.store import MadeVocabulary
+from pipeline.store.questions import MadeVocabulary
 from pipeline.vocabulary_state import base_vocabulary, check_intact, input_key
 from transform.vocabulary import Vocabularies, Vocabulary
 

@@ -15,7 +15,7 @@ from components.errors import InputError
 from components.evaluator.component import SequenceEvaluator
 from components.evaluator.evaluation import EvaluationRequest
 from components.evaluator.executor import Executor
-from pipeline.config_eval import EvalConfig
+from pipeline.config.eval import EvalConfig
 
 import tensorflow_model_analysis as tfma  # isort: skip
 

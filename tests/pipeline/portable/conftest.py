@@ -45,7 +45,7 @@ def job_server():
 def portable(pool, job_server) -> list[str]:
     """Beam's arguments for that worker: those of the profile flink, with a worker pool."""
     from pipeline import beam_profile
-    from pipeline.config_beam import BeamConfig, FlinkConfig
+    from pipeline.config.beam import BeamConfig, FlinkConfig
 
     flink = FlinkConfig(
         job_server=job_server, environment_type="EXTERNAL", environment_config=pool[0]

@@ -5,7 +5,7 @@ import meeting
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline import beam_profile
-from pipeline.config_beam import BeamConfig, LocalBeamConfig
+from pipeline.config.beam import BeamConfig, LocalBeamConfig
 
 
 def arguments(**local) -> list[str]:

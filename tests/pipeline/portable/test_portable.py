@@ -136,7 +136,7 @@ def test_the_source_is_read_as_it_is_meant() -> None:
         "components.evaluator.adding.ScoreAndAdd",
         "components.evaluator.combining.AddRows",
         "components.span_check.statistics._Statistics",
-        "pipeline.batch_beam.RunUnit",
+        "pipeline.scoring.beam.RunUnit",
         "pipeline.local_runner._Node",
     }
     assert labels() >= {"ReadCheckWrite", "CountWords", "Work[", "Tags", "Worst", "Decoded"}

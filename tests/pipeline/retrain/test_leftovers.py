@@ -12,7 +12,7 @@ from test_retrain_command import holding, once
 from pipeline import unfinished
 from pipeline.config import Config, load_config
 from pipeline.retrain import leftovers
-from pipeline.store_connection import Store
+from pipeline.store.connection import Store
 
 folder = pretend.folder
 HALF = "artifacts/Transform/transform_graph/1/.temp_path/saved_model.pb"

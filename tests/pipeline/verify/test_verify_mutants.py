@@ -9,7 +9,7 @@ import tensorflow as tf
 from components import sequence_loss as loss
 from components.evaluator import metrics
 from components.trainer import batching
-from pipeline import model_rows
+from pipeline.scoring import model_rows
 from pipeline.verify import fused, masking, one_number, parity, poison, skew, splitting
 from pipeline.verify.certificate import FAIL
 from pipeline.verify.model import ExportedModel
