@@ -1,5 +1,6 @@
 """What the TFX compiler leaves out of a compiled line, or gets wrong. On the specification's JSON alone."""
 
+import itertools
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -120,10 +121,14 @@ def _hook_driver(container: Json) -> None:
 
 
 def _have_failures_told(container: Json, folder: str) -> None:
-    """The service fills in which job and step it is, after it has asked its cache."""
+    """The service fills in which job and step it is, after it has asked its cache; Beam's come last."""
     if container:
-        container["args"] += [entrypoint.OUTCOME_TO, folder, entrypoint.JOB, _JOB_NAME]
-        container["args"] += [entrypoint.TASK, _TASK_NAME]
+        own = {
+            entrypoint.OUTCOME_TO: folder,
+            entrypoint.JOB: _JOB_NAME,
+            entrypoint.TASK: _TASK_NAME,
+        }
+        container["args"] = [*itertools.chain(*own.items()), *container["args"]]
 
 
 def _invocation(arguments: list[str]) -> list[str]:

@@ -42,4 +42,6 @@ def _check_cloud(config: "Config", problems: Problems) -> None:
     for key in _OF_THIS_MACHINE:
         if f"retrain.{key}" in problems.given:
             text = "has no effect with retrain.runner vertex; expected no value: what lies on the bucket "
-            problems.add(f"retrain.{key}", text + "is pruned by its own lifecycle rules")
+            problems.add(
+                f"retrain.{key}", text + "is pruned by its own lifecycle rules (docs/retraining.md)"
+            )

@@ -2,13 +2,16 @@
 
 import json
 import pathlib
+import re
 
 import fake_storage
 import pytest
+from conftest import REPOSITORY
 from test_submitted_line import LINE, emulated
 
 from pipeline.__main__ import main
 from pipeline.emulator import places
+from pipeline.emulator.artifact_store import PROJECT
 from pipeline.retrain.ledger import open_ledger
 from pipeline.submit import following
 
@@ -36,6 +39,23 @@ def arrives(number):
     places.lay(places.at("emulated"), ["gs://bucket/data/span-{SPAN}=data/span-{SPAN}"])
 
 
+def expire(store):
+    """All that the page's lifecycle rules name is old enough to go; what went."""
+    page = (REPOSITORY / "docs" / "retraining.md").read_text()
+    text = page.partition('```json\n{"lifecycle"')[2].partition("```")[0]
+    gone = []
+    for rule in json.loads(f'{{"lifecycle"{text}')["lifecycle"]["rule"]:
+        assert rule["action"] == {"type": "Delete"}
+        condition = rule["condition"]
+        for prefix in condition["matchesPrefix"]:
+            there = re.sub(r"\b\d{12}\b", PROJECT, prefix).replace("/numbers/", "/submitted/")
+            for address in store.names(f"gs://bucket/{there}"):
+                if address.endswith(tuple(condition.get("matchesSuffix", [""]))):
+                    pathlib.Path("emulated", address.removeprefix("gs://")).unlink()
+                    gone.append(address)
+    return gone
+
+
 def window(key, store):
     """What the job of a run has read."""
     (job,) = [
@@ -61,6 +81,8 @@ def test_two_spans_are_each_new_in_one_job_and_the_second_starts_from_the_first(
     found = window(first.key, bucket)
     assert (found["spans"], found["new"]) == ([1], [1])
 
+    gone = expire(bucket)
+    assert {"ExampleGen", "Transform"} == {re.split(r"[/_]", each)[6] for each in gone}
     arrives(2)
     assert main(["retrain", "--no-wait"]) == 0
     assert "goes on" in capsys.readouterr().out
