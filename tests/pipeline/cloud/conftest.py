@@ -12,23 +12,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import fake_storage
 import fake_vertex
+from small_pipeline import CONFIG, compiled
 
 from pipeline.config import load_config
-
-CONFIG = """
-pipeline: {name: numbers}
-task: lm
-data: {path: "rows-{SPAN}"}
-cloud:
-  project: my-project
-  region: europe-west4
-  root: gs://bucket/pipelines
-  data: gs://bucket/data/span-{SPAN}
-  image: europe-docker.pkg.dev/p/r/tokenline:0.1.0
-  labels: {team: nlp}
-"""
-REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
-_STEPS = ("SpanWindow", "SequenceTrainer", "Pusher")
 
 
 @pytest.fixture(autouse=True)
@@ -113,41 +99,3 @@ def spec_file(tmp_path):
     path = tmp_path / "pipeline.json"
     path.write_text(json.dumps(compiled()))
     return str(path)
-
-
-def compiled():
-    """As `tokenline compile` would write it."""
-    tasks = {
-        name: {"taskInfo": {"name": name}, "componentRef": {"name": name}}
-        for name in (*_STEPS, "Importer")
-    }
-    components = {name: {"executorLabel": f"{name}_executor"} for name in tasks}
-    components["Pusher"]["outputDefinitions"] = {
-        "artifacts": {"pushed_model": {"artifactType": {"schemaTitle": "tfx.PushedModel"}}}
-    }
-    container = {"container": {"image": "i", "command": ["python"]}}
-    executors = {f"{name}_executor": container for name in _STEPS}
-    executors["Importer_executor"] = {"importer": {"typeSchema": {"schemaTitle": "tfx.Model"}}}
-    declared = {
-        "data_path": {"parameterType": "STRING"},
-        "spans": {"parameterType": "STRING", "defaultValue": "latest:1"},
-        "new_spans": {"parameterType": "STRING", "defaultValue": "[]"},
-        "fingerprint": {"parameterType": "STRING", "defaultValue": ""},
-        "train_steps": {"parameterType": "NUMBER_INTEGER", "defaultValue": 0.0},
-        "rate": {"parameterType": "NUMBER_DOUBLE", "defaultValue": 0.5},
-        "run_key": {"parameterType": "STRING", "defaultValue": ""},
-    }
-    return {
-        "displayName": "numbers",
-        "labels": {"tfx_version": "1-21-0"},
-        "serviceAccount": "runner@my-project.iam.gserviceaccount.com",
-        "runtimeConfig": {"gcsOutputDirectory": "gs://bucket/pipelines"},
-        "pipelineSpec": {
-            "pipelineInfo": {"name": "numbers"},
-            "schemaVersion": "2.1.0",
-            "sdkVersion": "tfx-1.21.0",
-            "root": {"dag": {"tasks": tasks}, "inputDefinitions": {"parameters": declared}},
-            "components": components,
-            "deploymentSpec": {"executors": executors},
-        },
-    }

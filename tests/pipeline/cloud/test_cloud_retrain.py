@@ -11,8 +11,8 @@ import threading
 
 import pretended_jobs
 import pytest
-from conftest import CONFIG, REPOSITORY, compiled
 from pretended_jobs import ROOT, SERVED, put_span
+from small_pipeline import CONFIG, REPOSITORY, compiled
 
 from components import failures
 from components.errors import InputError, Passing

@@ -11,8 +11,8 @@ import threading
 
 import pretended_jobs
 import pytest
-from conftest import CONFIG, REPOSITORY, compiled
 from pretended_jobs import ROOT, put_span
+from small_pipeline import CONFIG, REPOSITORY, compiled
 
 from pipeline.retrain.ledger import open_ledger
 

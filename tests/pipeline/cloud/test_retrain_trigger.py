@@ -15,8 +15,8 @@ import functions_framework
 import pretended_jobs
 import pytest
 import werkzeug.serving
-from conftest import CONFIG, REPOSITORY, compiled
 from pretended_jobs import DATA, ROOT, put_span
+from small_pipeline import CONFIG, REPOSITORY, compiled
 
 from components import failures
 from pipeline.retrain import lease

@@ -6,7 +6,7 @@ import re
 
 import fake_storage
 import pytest
-from conftest import REPOSITORY
+from small_pipeline import REPOSITORY
 from test_submitted_line import LINE, emulated
 
 from pipeline.__main__ import main

@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from conftest import REPOSITORY, compiled
 from fake_vertex import step
+from small_pipeline import REPOSITORY, compiled
 
 from components.errors import InputError, Passing
 from pipeline.__main__ import main
