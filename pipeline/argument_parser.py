@@ -49,6 +49,15 @@ class Parser(argparse.ArgumentParser):
             self.error(self._unknown(left[0]))
         return found, left
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """As argparse's, whose words depend on Python's version."""
+        is_command = isinstance(action, argparse._SubParsersAction)
+        if action.choices is None or is_command or value in action.choices:
+            super()._check_value(action, value)
+            return
+        expected = ", ".join(map(str, action.choices))
+        raise argparse.ArgumentError(action, f"got {value!r}, expected one of {expected}")
+
     def _unknown(self, text: str) -> str:
         """What an argument is that nothing takes."""
         if not text.startswith("-"):

@@ -14,7 +14,7 @@ from pipeline.argument_parser import Parser
         ("schedule --pause a --pause b", "--pause: given twice, expected one value; see tokenline s"),
         ("schedule --list --pause x", "--pause: not allowed with argument --list; see tokenline sch"),
         ("schedule CRON FILE more", "got 'more', expected no further argument; see tokenline sched"),
-        ("submit --target x", "--target: invalid choice: 'x' (choose from 'vertex', 'kubeflow'); see"),
+        ("submit --target x", "--target: got 'x', expected one of vertex, kubeflow; see"),
         ("submit --parameter", "--parameter: expected one argument; see tokenline submit --help"),
         ("submit a.json b.json", "got 'b.json', expected no further argument; see tokenline submit"),
         ("submit --xyz=3", "--xyz: no such option; see tokenline submit --help"),
