@@ -53,13 +53,13 @@ class Runner(fn_runner.FnApiRunner):
 
 
 def start_worker(worker_id: str, *, control: str, logging: str) -> subprocess.Popen[bytes]:
-    """A process that takes its work at `control`, host:port, and ends with it, or with this process."""
+    """A process that takes its work at `control`, host:port, and ends when nothing listens there."""
     told = {
         "WORKER_ID": worker_id,
         "CONTROL_API_SERVICE_DESCRIPTOR": _descriptor(control),
         "LOGGING_API_SERVICE_DESCRIPTOR": _descriptor(logging),
     }
-    command = [sys.executable, "-m", WORKER, str(os.getpid())]
+    command = [sys.executable, "-m", WORKER]
     return subprocess.Popen(command, env=os.environ | told, stdin=subprocess.DEVNULL)
 
 

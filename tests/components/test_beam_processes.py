@@ -30,7 +30,7 @@ def arguments() -> list[str]:
 
 @pytest.fixture
 def light(monkeypatch) -> None:
-    """Workers that import Beam alone: quicker. (It looks after nobody's end.)"""
+    """Workers that import Beam alone: quicker."""
     monkeypatch.setattr(beam_processes, "WORKER", "apache_beam.runners.worker.sdk_worker_main")
 
 
