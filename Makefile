@@ -14,7 +14,7 @@ run: setup
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-# retrain killed at every named point and at random times, metadata on servers, lines emulated apart and submitted, the image
+# retrain killed at every named point and at random times, metadata on servers, profiles of Beam, lines emulated apart and submitted, the image
 # where debootstrap is: about 45 minutes on two cores; and RETRAIN_SPANS in a row, an hour.
 RETRAIN_SPANS ?= 200
 test-slow: setup

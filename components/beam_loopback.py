@@ -3,10 +3,14 @@
 What reaches such a port can have its own code run, and nobody is asked for a name. Beam has no option.
 """
 
+import contextlib
+import threading
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
 _ANYWHERE, _LOOPBACK = "[::]:", "localhost:"
+_one_at_a_time = threading.Lock()
 
 
 def keep(*modules: ModuleType) -> None:
@@ -16,6 +20,18 @@ def keep(*modules: ModuleType) -> None:
     """
     for module in modules:
         module.grpc = _Grpc()  # type: ignore[attr-defined]
+
+
+@contextlib.contextmanager
+def kept(module: ModuleType) -> Iterator[None]:
+    """The same for servers that are made within; another thread's meanwhile, too."""
+    with _one_at_a_time:
+        before = module.grpc
+        keep(module)
+        try:
+            yield
+        finally:
+            module.grpc = before  # type: ignore[attr-defined]
 
 
 class _Grpc:

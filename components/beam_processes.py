@@ -28,8 +28,6 @@ _END_SECONDS = 60
 # Sent from outside: by someone, or by a machine that has no memory left.
 _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
 
-beam_loopback.keep(worker_handlers)
-
 
 class Runner(fn_runner.FnApiRunner):
     """Its default environment is a process; `--direct_num_workers` says how many there are."""
@@ -55,13 +53,13 @@ class Runner(fn_runner.FnApiRunner):
 
 
 def start_worker(worker_id: str, *, control: str, logging: str) -> subprocess.Popen[bytes]:
-    """A process that takes its work at `control`, host:port, and ends with it, or with this process."""
+    """A process that takes its work at `control`, host:port, and ends when nothing listens there."""
     told = {
         "WORKER_ID": worker_id,
         "CONTROL_API_SERVICE_DESCRIPTOR": _descriptor(control),
         "LOGGING_API_SERVICE_DESCRIPTOR": _descriptor(logging),
     }
-    command = [sys.executable, "-m", WORKER, str(os.getpid())]
+    command = [sys.executable, "-m", WORKER]
     return subprocess.Popen(command, env=os.environ | told, stdin=subprocess.DEVNULL)
 
 
@@ -90,6 +88,18 @@ class _Workers(fn_runner.ExtendedProvisionInfo):
         self.died = self.died or reason
         for worker in list(self._all):
             worker.end(self.died)
+
+
+class _Server(worker_handlers.GrpcServer):
+    """Beam's servers for the workers of a pipeline: for these workers on loopback."""
+
+    def __init__(self, state: Any, provision_info: Any, worker_manager: Any) -> None:
+        ours = isinstance(provision_info, _Workers)
+        with beam_loopback.kept(worker_handlers) if ours else contextlib.nullcontext():
+            super().__init__(state, provision_info, worker_manager)
+
+
+worker_handlers.GrpcServer = _Server  # it has no other place to say so
 
 
 @worker_handlers.WorkerHandler.register_environment(python_urns.SUBPROCESS_SDK, bytes)

@@ -67,7 +67,9 @@ class ScoreAndAdd(beam.DoFn):
             except ModelError as error:
                 self._failures[kind] = str(error)
         # A thread a model: one's small steps fill the cores while the other's wait.
-        self._threads = ThreadPoolExecutor(len(self._models), "score")
+        self._threads = ThreadPoolExecutor(
+            len(self._models), "score", initializer=graphs_as_written
+        )
 
     def teardown(self) -> None:
         self._threads.shutdown()
@@ -89,10 +91,9 @@ class ScoreAndAdd(beam.DoFn):
     def _score_and_add(self, batch: list[bytes]) -> Iterator[Any]:
         digests = [identity.digest(row) for row in batch]
         buckets = np.array([identity.bucket(digest) for digest in digests])
-        with graphs_as_written():
-            found = list(
-                self._threads.map(lambda kind: self._score(kind, batch, digests), self._models)
-            )
+        found = list(
+            self._threads.map(lambda kind: self._score(kind, batch, digests), self._models)
+        )
         tokens = [tokens_of(each.positions) if each and each.positions else None for each in found]
         rows = np.stack([_rows(*pair, len(batch)) for pair in zip(found, tokens, strict=True)], 1)
         values = self._slice_values(batch, rows[:, 0])

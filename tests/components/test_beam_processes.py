@@ -30,7 +30,7 @@ def arguments() -> list[str]:
 
 @pytest.fixture
 def light(monkeypatch) -> None:
-    """Workers that import Beam alone: quicker. (It looks after nobody's end.)"""
+    """Workers that import Beam alone: quicker."""
     monkeypatch.setattr(beam_processes, "WORKER", "apache_beam.runners.worker.sdk_worker_main")
 
 
@@ -67,9 +67,24 @@ def signing_in(folder: pathlib.Path, then: str = ""):
 
 
 def run(folder: pathlib.Path, then: str = "") -> None:
-    with beam.Pipeline(argv=arguments()) as pipeline:
-        step = beam.Map(signing_in(folder, then))
-        _ = pipeline | beam.Create(range(ROWS)) | beam.Reshuffle() | step
+    """A pipeline with that step, to its end: two minutes are a hang."""
+    raised: list[Exception] = []
+
+    def to_its_end() -> None:
+        try:
+            with beam.Pipeline(argv=arguments()) as pipeline:
+                step = beam.Map(signing_in(folder, then))
+                _ = pipeline | beam.Create(range(ROWS)) | beam.Reshuffle() | step
+        except Exception as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=to_its_end, daemon=True)
+    thread.start()
+    thread.join(120)
+    if thread.is_alive():
+        pytest.fail("the pipeline does not end")
+    if raised:
+        raise raised[0]
 
 
 def workers(folder: pathlib.Path) -> list[int]:

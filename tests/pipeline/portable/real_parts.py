@@ -10,8 +10,6 @@ import json
 import os
 import pathlib
 import random
-import subprocess
-import sys
 from typing import Any
 
 import apache_beam as beam
@@ -31,7 +29,6 @@ from components.span_check.request import LENGTHS, WORDS, Checks, Measure
 from components.span_window.window import Window
 from components.vocabulary_gen import spec as vocabulary_spec
 from components.vocabulary_gen.executor import Executor as VocabularyGen
-from pipeline import beam_profile
 from pipeline.__main__ import main
 from transform.settings import Settings, Side
 from transform.vocabulary import Vocabularies, Vocabulary
@@ -232,21 +229,13 @@ class Parts:
         return {"reports": reports, "tables": found.tables, "of_task": dict(found.of_task)}
 
     def batch(self, command: str, name: str, model: str) -> list[Any]:
-        """`tokenline score` or `predict` with `--output`: its rows.
-
-        In this process's own memory it would be the third or the three hundredth that uses TensorFlow here,
-        and other tests leave things behind that change the last bit of a float32: a new one, as users have.
-        """
+        """`tokenline score` or `predict` with `--output`: its rows."""
         output = self.into / f"{name}-{command}.jsonl"
         files = str(self.made.folder / "data" / name / "span-*" / "rows.jsonl")
         options = ["--model", model, "--output", str(output)]
         more = ["--tokens"] if command == "score" else []
         beam_options = "--beam=" + " ".join(f"'{each}'" for each in self.arguments)
-        arguments = [command, files, *options, *more, beam_options]
-        if self.arguments == list(beam_profile.HERE):
-            subprocess.run([sys.executable, "-m", "pipeline", *arguments], check=True)
-        else:
-            assert main(arguments) == 0
+        assert main([command, files, *options, *more, beam_options]) == 0
         return [json.loads(line) for line in output.read_text().splitlines()]
 
     def _at(self, *names: str) -> str:

@@ -26,5 +26,4 @@ def test_a_process_is_told_to_import_what_makes_tfdv_importable() -> None:
     found = arguments(workers=2, mode="processes")
     runner = beam.Pipeline(options=PipelineOptions(found)).runner
     assert type(runner).__module__ == "components.beam_processes"
-    command = runner._default_environment.command_string
-    assert command.endswith(" -m components.beam_worker")
+    assert runner._default_environment.command_string == "components.beam_worker"
