@@ -55,11 +55,9 @@ ALLOWED = {
 }  # fmt: skip
 _OF_PATHS = {"exists", "isfile", "isdir", "islink", "getsize", "getmtime", "samefile", "lexists"}
 _NO_FILES = {
-    "os._exit",
     "os.cpu_count",
     "os.fspath",
     "os.getpid",
-    "os.getppid",
     "os.sched_getaffinity",
     "os.strerror",
     "os.sysconf",
