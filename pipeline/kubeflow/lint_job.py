@@ -2,12 +2,14 @@
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pipeline import labels
 from pipeline.config import PipelineConfig
+from pipeline.kubeflow import lint_values, parameter_values
 from pipeline.kubeflow.findings import Finding
 from pipeline.kubeflow.lint_target import VERTEX
+from pipeline.kubeflow.parameters import KINDS
 from pipeline.kubeflow.spec import Json
 from pipeline.submit import parameters
 
@@ -33,9 +35,26 @@ def check(document: Json, target: str) -> Iterator[Finding]:
     if target == VERTEX:
         for key, text in labels.faults(document.get("labels", {})).items():
             yield Finding(f"labels.{key}" if key else "labels", text)
-    declared = parameters.definitions(spec)
-    for name, text in parameters.faults(runtime.get("parameterValues", {}), declared).items():
-        yield Finding(f"runtimeConfig.parameterValues.{name}", text)
+    declared = parameters.definitions(spec, target)
+    yield from _defaults(declared)
+    given = runtime.get("parameterValues", {})
+    for name, text in parameters.faults(given, declared).items():
+        yield Finding(
+            f"runtimeConfig.parameterValues.{name}" if name in given else f"root.{name}", text
+        )
+
+
+def _defaults(declared: Mapping[str, parameters.Definition]) -> Iterator[Finding]:
+    """Of our own line; a single parameter of one of our names may be anybody's."""
+    ours = [declared[name] for name in KINDS if name in declared]
+    if [each.type for each in ours] != list(KINDS.values()):
+        return
+    # Those of a wrong type, and paths of this machine, are among what `lint_values` finds.
+    for each in ours:
+        if parameters.fits(each.default, each.type) and not lint_values.is_local(each.default):
+            text = parameter_values.fault(each.name, each.default, each.default, each.schemes)
+            if text:
+                yield Finding(f"root.{each.name}", text)
 
 
 def _name(spec: Json) -> Iterator[Finding]:

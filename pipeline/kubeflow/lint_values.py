@@ -62,6 +62,11 @@ def _kind(place: str, value: Any, definition: Json) -> Iterator[Finding]:
         yield Finding(place, f"got {value!r}, expected a value of type {kind}")
 
 
+def is_local(value: Any) -> bool:
+    """Whether it is a path of one machine, or holds one."""
+    return any(_LOCAL.fullmatch(text) for text in _texts(value))
+
+
 def _local(place: str, value: Any) -> Iterator[Finding]:
     for text in _texts(value):
         if _LOCAL.fullmatch(text):

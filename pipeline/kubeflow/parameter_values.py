@@ -13,7 +13,7 @@ from components.example_gen.files import SPAN
 from components.span_window import window
 from pipeline.config import TrainConfig
 from pipeline.config import values as config_values
-from pipeline.config.checks.cloud import address_fault, span_fault
+from pipeline.config.checks.cloud import SCHEMES, address_fault, span_fault
 from pipeline.kubeflow import parameters
 
 _FINGERPRINT = re.compile("[0-9a-f]{32}")  # as `files.fingerprint` makes it
@@ -32,12 +32,20 @@ def is_ours(name: str, kind: str, default: Any) -> bool:
     return parameters.KINDS.get(name) == kind and not fault(name, default, default)
 
 
-def fault(name: str, value: Any, default: Any) -> str:
-    """What is wrong with the value of one of our parameters, of the right type; "" for nothing."""
+def fault(name: str, value: Any, default: Any, schemes: tuple[str, ...] = SCHEMES) -> str:
+    """What is wrong with the value of one of our parameters, of the right type; "" for nothing.
+
+    Args:
+      name: of the parameter.
+      value: of the right type.
+      default: its default.
+      schemes: of the addresses that the service has.
+    """
     if name == parameters.DATA_PATH:
-        return address_fault(value, may_have_span=True) or span_fault(value, default, "the default")
+        text = address_fault(value, may_have_span=True, schemes=schemes)
+        return text or span_fault(value, default, "the default")
     if name == parameters.PUSH_DESTINATION:
-        return address_fault(value)
+        return address_fault(value, schemes=schemes)
     if name == parameters.TRAIN_STEPS:
         return _steps_fault(value)
     if name == parameters.SPANS:

@@ -101,7 +101,7 @@ def submission(config: Config, what: What) -> Iterator[Submission]:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             path = _compiled(config, what.target, folder)
         file = job_file.read(path)
-        declared = parameters.definitions(file.spec)
+        declared = parameters.definitions(file.spec, what.target)
         given = parameters.from_texts(what.parameters, declared)
         parameters.check(file.parameters | given, declared, file.path)
         yield Submission(file, given, what.cache)

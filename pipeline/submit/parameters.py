@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.errors import InputError
+from pipeline.config.checks.cloud import SCHEMES, VERTEX_SCHEMES
 from pipeline.kubeflow import parameter_values
 
 Value = str | int | float | bool | list[Any] | dict[str, Any]
@@ -33,12 +34,20 @@ TYPES = {
 
 @dataclass(frozen=True)
 class Definition:
-    """A parameter of a pipeline. `default`: None where it has none, and must be given."""
+    """A parameter of a pipeline.
+
+    Attributes:
+      name, type: as the spec has them.
+      default: None where it has none, and must be given.
+      optional: whether it need not be given all the same.
+      schemes: of the addresses that the service has.
+    """
 
     name: str
     type: str
     default: Value | None = None
     optional: bool = False
+    schemes: tuple[str, ...] = SCHEMES
 
     @property
     def is_required(self) -> bool:
@@ -46,19 +55,23 @@ class Definition:
         return self.default is None and not self.optional
 
 
-def definitions(spec: Mapping[str, Any]) -> dict[str, Definition]:
-    """What a pipelineSpec of schema 2.1 declares at its root."""
-    return declared_by(spec["root"].get("inputDefinitions", {}).get("parameters", {}))
+def definitions(spec: Mapping[str, Any], target: str = "") -> dict[str, Definition]:
+    """What a pipelineSpec of schema 2.1 declares at its root; `target`: vertex, kubeflow or either."""
+    declared = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    return declared_by(declared, VERTEX_SCHEMES if target == "vertex" else SCHEMES)
 
 
-def declared_by(parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, Definition]:
-    """What the `parameters` of inputDefinitions declare."""
+def declared_by(
+    parameters: Mapping[str, Mapping[str, Any]], schemes: tuple[str, ...] = SCHEMES
+) -> dict[str, Definition]:
+    """What the `parameters` of inputDefinitions declare, for a service with addresses of `schemes`."""
     return {
         name: Definition(
             name,
             facts.get("parameterType", facts.get("type", "")),
             facts.get("defaultValue"),
             facts.get("isOptional", False),
+            schemes,
         )
         for name, facts in parameters.items()
     }
@@ -160,7 +173,8 @@ def _fault(value: Any, definition: Definition) -> str:
     if not fits(value, definition.type) or not _reachable(value, definition):
         return _mismatch(value, definition)
     if _is_ours(definition):
-        return parameter_values.fault(definition.name, value, definition.default)
+        name, default = definition.name, definition.default
+        return parameter_values.fault(name, value, default, definition.schemes)
     return ""
 
 

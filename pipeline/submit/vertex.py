@@ -86,7 +86,7 @@ def make(file: JobFile, terms: Terms, place: Place) -> aiplatform.PipelineJob:
       InputError: parameters, labels, the id or the region are wrong; a line each.
     """
     values = file.parameters | dict(terms.parameters)
-    check(values, definitions(file.spec), file.path)
+    check(values, definitions(file.spec, "vertex"), file.path)
     _check_labels(terms.labels)
     with one_line(place.shown), _template(file) as template:
         try:

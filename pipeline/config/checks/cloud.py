@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SPAN = "{SPAN}"
 SCHEMES = ("gs", "s3", "minio")
+VERTEX_SCHEMES = SCHEMES[:1]
 # Nodes that run in a container of their own: what `images` and `resources` can be given for.
 COMPONENTS = (
     "SpanWindow",
@@ -58,13 +59,21 @@ def _addresses(cloud: "CloudConfig", problems: Problems) -> None:
             problems.add(f"cloud.{key}", text)
 
 
-def address_fault(place: str, *, may_have_span: bool = False) -> str:
-    """What is wrong with the address of a folder that runs in the cloud use; "" for nothing."""
+def address_fault(
+    place: str, *, may_have_span: bool = False, schemes: tuple[str, ...] = SCHEMES
+) -> str:
+    """What is wrong with the address of a folder that runs in the cloud use; "" for nothing.
+
+    Args:
+      place: the address.
+      may_have_span: whether it is of input files.
+      schemes: those that the service has, Vertex' first.
+    """
     scheme, _, path = place.partition("://")
-    if scheme not in SCHEMES:
-        first, *others = (f"{each}://" for each in SCHEMES)
-        expected = f"{first} (for Kubeflow Pipelines also {' or '.join(others)})"
-        return f"got {place!r}, expected an address at {expected}"
+    if scheme not in schemes:
+        first, *others = (f"{each}://" for each in schemes)
+        more = f" (for Kubeflow Pipelines also {' or '.join(others)})" if others else ""
+        return f"got {place!r}, expected an address at {first}{more}"
     if not _BUCKET.fullmatch(path.split("/")[0]):
         return f"got {place!r}, expected a bucket's name of a-z, 0-9, '.', '_' and '-'"
     if not may_have_span and SPAN in place:

@@ -28,6 +28,32 @@ def values_that_contradict_each_other(job):
     job["runtimeConfig"]["parameterValues"] = {"spans": "[3]", "new_spans": "[4]"}
 
 
+def _default(job, name, value):
+    declared = job["pipelineSpec"]["root"]["inputDefinitions"]["parameters"]
+    declared[name]["defaultValue"] = value
+
+
+def value_at_another_service(job):
+    job["runtimeConfig"]["parameterValues"] = {"data_path": "s3://b/{SPAN}"}
+
+
+def default_out_of_range(job):
+    _default(job, "train_steps", -5)
+
+
+def default_that_means_nothing(job):
+    _default(job, "spans", "newest")
+
+
+def default_at_another_service(job):
+    _default(job, "push_destination", "minio://b/served")
+
+
+def default_beside_another(job):
+    _default(job, "new_spans", "[4]")
+    _default(job, "spans", "[3]")
+
+
 def too_many_cores(job):
     _resources(job)["cpuLimit"] = 9000
 
@@ -117,6 +143,11 @@ BROKEN = {
     value_of_another_type: "runtimeConfig.parameterValues.train_steps: got '3', expected an integer",
     value_that_means_nothing: "runtimeConfig.parameterValues.spans: got '[3, \"a\"]', expected a JSON",
     values_that_contradict_each_other: "runtimeConfig.parameterValues.new_spans: got [4], expected some",
+    value_at_another_service: "runtimeConfig.parameterValues.data_path: got 's3://b/{SPAN}', expected an",
+    default_out_of_range: "root.train_steps: got -5, expected an integer >= 1, or 0: as configured",
+    default_that_means_nothing: "root.spans: got 'newest', expected a JSON list of numbers",
+    default_at_another_service: "root.push_destination: got 'minio://b/served', expected an address at gs://",
+    default_beside_another: "root.new_spans: got [4], expected some of the spans [3]",
     too_many_cores: f"{TRAINER}.cpuLimit: got 9000, expected a number > 0 and <= 96",
     negative_memory: f"{TRAINER}.memoryLimit: got -2, expected a number > 0 and <= 624",
     negative_request: f"{TRAINER}.cpuRequest: got -0.5, expected a number > 0 and <= 96",
@@ -147,6 +178,8 @@ def test_it_is_found_alone_and_kfp_finds_nothing(broken, job) -> None:
 
 
 ELSEWHERE = (  # what Kubernetes, or an installation of its own, takes
+    value_at_another_service,
+    default_at_another_service,
     too_many_cores,
     too_many_cores_as_text,
     too_much_memory_as_text,
@@ -155,6 +188,12 @@ ELSEWHERE = (  # what Kubernetes, or an installation of its own, takes
     too_many_labels,
     no_root,
 )
+
+
+def test_a_line_with_one_of_these_names_may_be_anybody_s(job) -> None:
+    default_out_of_range(job)
+    del job["pipelineSpec"]["root"]["inputDefinitions"]["parameters"]["new_spans"]
+    assert not [each for each in lint(job, "vertex") if each.place == "root.train_steps"]
 
 
 @pytest.mark.parametrize("broken", ELSEWHERE, ids=lambda broken: broken.__name__)

@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import json
+import pathlib
 
 import pytest
 from compiled_line import CONFIG, compiled
@@ -46,7 +47,7 @@ WRONG = {
     "data_path=gs://b/d": "got 'gs://b/d', expected {SPAN} in it, as in the default",
     "data_path=gs://b/{SPAN}/{SPAN}": "got 'gs://b/{SPAN}/{SPAN}', expected {SPAN} at most once",
     "data_path=gs://{SPAN}/d": f"got 'gs://{{SPAN}}/d', {_BUCKET}",
-    "data_path=http://b/{SPAN}": "got 'http://b/{SPAN}', expected an address at gs:// (for",
+    "data_path=http://b/{SPAN}": "got 'http://b/{SPAN}', expected an address at gs://",
     "push_destination=gs:///served": f"got 'gs:///served', {_BUCKET}",
     "push_destination=gs://b/{SPAN}": "got 'gs://b/{SPAN}', expected no {SPAN}: it is filled in for",
     "push_destination=gs://b/served/": "got 'gs://b/served/', expected no / at its end",
@@ -142,7 +143,7 @@ def test_values_that_contradict_each_other_are_refused(texts, folder, capsys) ->
         ("train_steps=20", "spans=[3, 4]", "new_spans=[4]"),
         ("spans=all", "new_spans=[4]"),
         ("spans=latest:12",),
-        ("data_path=gs://other/x-{SPAN}/y", "push_destination=s3://other/served"),
+        ("data_path=gs://other/x-{SPAN}/y", "push_destination=gs://other/served"),
         (f"fingerprint={'0a' * 16}", f"run_key={'0a' * 32}"),
     ],
 )
@@ -150,6 +151,21 @@ def test_what_a_run_understands_is_sent(texts, folder, capsys) -> None:
     assert main(["submit", "pipeline.json", *_given(texts), "--dry-run"]) == 0
     sent = json.loads(capsys.readouterr().out)["pipelineJob"]["runtimeConfig"]
     assert sent["parameterValues"] == _as_values(texts)
+
+
+def test_only_kubeflow_may_have_other_stores_than_google_s(folder, capsys) -> None:
+    texts = ["data_path=minio://other/span-{SPAN}", "push_destination=s3://other/served"]
+    command = ["submit", "pipeline.json", *_given(texts), "--dry-run"]
+    assert main(command) == 2
+    expected = "".join(
+        f"tokenline: --parameter {name}: got {value!r}, expected an address at gs://\n"
+        for name, _, value in (text.partition("=") for text in texts)
+    )
+    assert capsys.readouterr().err.replace("\n--", "\ntokenline: --") == expected
+    config = pathlib.Path("pipeline_config.yaml")
+    config.write_text(f"{config.read_text()}\nkubeflow: {{host: 'http://localhost:1'}}\n")
+    assert main([*command, "--target", "kubeflow"]) == 0
+    assert json.loads(capsys.readouterr().out)
 
 
 def test_without_spans_in_the_path_there_are_none_to_list() -> None:
