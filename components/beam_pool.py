@@ -27,8 +27,9 @@ class Pool(worker_pool_main.BeamFnExternalWorkerPoolServicer):
         """Start one; what is wrong is in the answer."""
         del context
         running = self._worker_processes
-        for name in [name for name, process in running.items() if process.poll() is not None]:
-            del running[name]
+        for name, process in list(running.items()):  # of which other threads see to the same
+            if process.poll() is not None:
+                running.pop(name, None)
         try:
             control = request.control_endpoint.url
             logging = request.logging_endpoint.url
@@ -41,7 +42,7 @@ class Pool(worker_pool_main.BeamFnExternalWorkerPoolServicer):
 
     def end(self) -> None:
         """End all workers."""
-        for process in self._worker_processes.values():
+        for process in list(self._worker_processes.values()):
             process.kill()
             process.wait()
 

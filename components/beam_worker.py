@@ -12,7 +12,6 @@ import tfx.components  # noqa: F401
 if __name__ == "__main__":
     from apache_beam.runners.worker import sdk_worker_main
 
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C is for the run: its workers end with its ports
+    # Ctrl-C is for the run: its workers end with its ports.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     sdk_worker_main.main(sys.argv)

@@ -2,7 +2,7 @@
 
 TFX reads every execution that a pipeline ever had, for each input of each node, and intersects in
 Python (channel_resolver.py, "TODO(b/234806996): Migrate to MLMD filter query"). So it is where ml_metadata
-has no queries any more, see `conditions`.
+has no queries any more, see `store.conditions`.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """train.tune: what is tuned, and within which values.
 
 A key of `SpaceConfig` has the type of the key that it stands for; its range is checked by
-`config_checks_tune`, against that key's own.
+`checks.tune`, against that key's own.
 """
 
 # `setting` and `required` return dataclasses.field, which the linter cannot see through:

@@ -82,7 +82,7 @@ def _gigabytes(text: str) -> float | None:
 def _accelerator(place: str, given: Json, target: str) -> Iterator[Finding]:
     kind = given.get("type") or given.get("resourceType", "")
     count = given.get("count") or given.get("resourceCount", "0")
-    if _PLACEHOLDER not in str(count) and not (str(count).isdigit() and int(count) >= 1):
+    if _PLACEHOLDER not in str(count) and not (str(count).isdecimal() and int(count) >= 1):
         yield Finding(f"{place}.count", f"got {count}, expected how many, at least 1")
     if not kind:
         yield Finding(f"{place}.type", "got none, expected which kind, as NVIDIA_TESLA_T4")

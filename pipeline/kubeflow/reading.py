@@ -85,12 +85,17 @@ def checked(document: Any, where: str, *, further: bool = False) -> Compiled:
 
 
 def _check_text(document: Json, where: str) -> None:
-    """Half a character, as JSON can write one (`\\ud800`), makes messages fail in an odd way."""
+    """Half a character, as JSON can write one (`\\ud800`), makes messages fail in an odd way.
+
+    So does what has no end as JSON.
+    """
     try:
         json.dumps(document, ensure_ascii=False, default=str, skipkeys=True).encode()
     except UnicodeEncodeError as error:
         half = error.object[error.start]
         raise InputError(f"{where}: got {half!a}, half a character, expected text") from None
+    except ValueError:  # an alias of YAML, to what it stands in
+        raise InputError(f"{where}: got a part that holds itself, {EXPECTED}") from None
 
 
 def _spec(found: Any, where: str) -> Json:

@@ -7,7 +7,7 @@ from pipeline.scoring.units import BatchRequest, loaded_model, run_unit
 
 
 class RunUnit(beam.DoFn):
-    """(index, file) -> files of results in a folder, see `batch_units`."""
+    """(index, file) -> files of results in a folder, see `units`."""
 
     def __init__(self, request: BatchRequest, folder: str) -> None:
         """Take what to do with each file, and the folder, which workers can reach."""

@@ -1,6 +1,6 @@
 """`tokenline predict` and `score` for people and pipes: results on standard output as they come.
 
-Rows are read, checked and answered as with `--output` (`batch_run`), which is for files of any size.
+Rows are read, checked and answered as with `--output` (`run`), which is for files of any size.
 The first bad row ends it, after the results of those before it; where a person types, only the row.
 """
 

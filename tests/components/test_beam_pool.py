@@ -8,6 +8,7 @@ import sys
 import apache_beam as beam
 import open_ports
 import pytest
+from apache_beam.portability.api import beam_fn_api_pb2
 from apache_beam.runners.portability.local_job_service import LocalJobServicer
 from apache_beam.runners.worker import worker_pool_main
 
@@ -68,6 +69,29 @@ def test_its_workers_are_processes_that_can_import_tfdv(pool, job_server, tmp_pa
         _ = pipeline | beam.Create(range(3)) | beam.Map(step)
     [worker] = tmp_path.glob("[0-9]*")
     assert int(worker.name) not in (os.getpid(), process.pid)
+
+
+class Ended:
+    """A worker that has ended; while one thread looks at it, another takes it out and puts one in."""
+
+    def __init__(self, running):
+        self._running = running
+
+    def poll(self):
+        self._running.pop("a", None)
+        self._running["b"] = self
+        return 0
+
+
+def test_several_workers_may_be_asked_for_at_once(monkeypatch) -> None:
+    pool = beam_pool.Pool()
+    running = pool._worker_processes
+    running["a"] = Ended(running)
+    monkeypatch.setattr(beam_pool, "start_worker", lambda worker_id, **more: worker_id)
+    request = beam_fn_api_pb2.StartWorkerRequest(worker_id="c")
+    assert pool.StartWorker(request, None).error == ""
+    assert running["c"] == "c"
+    assert "a" not in running
 
 
 @pytest.mark.parametrize("given", [[], ["50000"], ["localhost:"], ["localhost:99999"], ["a", "b"]])

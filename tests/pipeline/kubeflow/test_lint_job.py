@@ -90,6 +90,10 @@ def negative_accelerators(job):
     _resources(job)["accelerator"] = {"resourceType": "NVIDIA_L4", "resourceCount": "-1"}
 
 
+def accelerators_to_the_power(job):
+    _resources(job)["accelerator"] = {"resourceType": "NVIDIA_L4", "resourceCount": "²"}
+
+
 def accelerator_without_a_count(job):
     del _resources(job)["accelerator"]["count"]
 
@@ -157,6 +161,7 @@ BROKEN = {
     no_cores: f"{TRAINER}.resourceCpuRequest: got '0', expected a number > 0 and <= 96",
     no_accelerators: f"{TRAINER}.accelerator.count: got 0, expected how many, at least 1",
     negative_accelerators: f"{TRAINER}.accelerator.count: got -1, expected how many, at least 1",
+    accelerators_to_the_power: f"{TRAINER}.accelerator.count: got ², expected how many, at least 1",
     accelerator_without_a_count: f"{TRAINER}.accelerator.count: got 0, expected how many, at least 1",
     unknown_accelerator: f"{TRAINER}.accelerator.type: got 'NVIDIA_TESLA_T5', which Vertex does not know",
     accelerator_of_no_kind: f"{TRAINER}.accelerator.type: got none, expected which kind",

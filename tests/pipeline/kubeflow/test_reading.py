@@ -43,6 +43,7 @@ REFUSED = {
     "no text": ("p.json", b"\xff\xfe", "not UTF-8 (byte 0), expected"),
     "too deep": ("p.json", "[" * 100_000, "not valid JSON: maximum recursion"),
     "a list": ("p.json", "[]", "got list, expected a compiled pipeline"),
+    "a part of itself": ("p.yaml", "root: &a {b: *a}", "got a part that holds itself, expected a"),
     "nothing": ("p.yaml", "", "got NoneType, expected a compiled pipeline"),
     "an empty object": ("p.json", "{}", "got no pipelineInfo, expected"),
     "no schema": ("p.json", _with(schemaVersion=None), "got no schemaVersion, expected"),
