@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from components import conditional
-from components.errors import InputError, Passing
+from components.errors import InputError, Passing, in_a_line
 from components.pusher import outcome
 
 _STATE = "failed"
@@ -46,9 +46,7 @@ def of(error: Exception, job: str, step: str) -> Failure:
         return Failure(
             job=job, step=step, reason=str(error), permanent=not passing, passing=passing
         )
-    first = str(error).strip().split("\n")[0]
-    reason = f"{step} failed: {type(error).__name__}: {first}".rstrip(": ")
-    return Failure(job=job, step=step, reason=reason)
+    return Failure(job=job, step=step, reason=f"{step} failed: {in_a_line(error)}")
 
 
 def tell(folder: str, failure: Failure) -> None:

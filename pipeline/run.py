@@ -6,13 +6,12 @@ import errno
 import json
 import logging
 import os
-import re
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from components import process
-from components.errors import InputError, Passing
+from components.errors import InputError, Passing, in_a_line
 from components.progress import LOGGER as PROGRESS
 from pipeline import beam_profile, inputs, lock, paths, summary, unfinished
 from pipeline.config import Config
@@ -22,8 +21,6 @@ from pipeline.terminal import StatusHandler, Terminal, output_to
 
 _HIDDEN = ("LastBlessedModel", "BaseModel", "SpanBefore")  # look-ups, not components
 DONE, FAILED, NOT_BLESSED = 0, 1, 3
-_STACK = "Traceback (most recent call last):"
-_RAISED = re.compile(r"^[A-Za-z_][\w.]*: .+$", re.MULTILINE)  # at the end of a stack
 _NO_SPACE = os.strerror(errno.ENOSPC)  # Beam and TensorFlow tell it in words
 
 
@@ -198,15 +195,8 @@ def _failed(failure: Any, kept: Store, run_paths: paths.RunPaths, terminal: Term
 
 
 def _told(error: BaseException) -> str:
-    """An exception in a line: its type and the first line of what it says.
-
-    A Beam worker in another process has only text for it, with the stack there: its last exception.
-    """
-    text, kind = str(error).strip(), type(error).__name__
-    line = f"{kind}: {text.splitlines()[0]}" if text else f"{kind}: {kind}"
-    if _STACK in text and (raised := _RAISED.findall(text.rpartition(_STACK)[2])):
-        line = raised[-1]
-    return line.replace(os.getcwd() + os.sep, "")
+    """An exception in a line, with paths as they are seen from here."""
+    return in_a_line(error).replace(os.getcwd() + os.sep, "")
 
 
 def _record(

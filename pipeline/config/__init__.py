@@ -12,6 +12,7 @@ import dataclasses
 import os
 from typing import Literal
 
+from components.errors import InputError
 from pipeline.config import checks, defaults, loader
 from pipeline.config.beam import BeamConfig
 from pipeline.config.cloud import CloudConfig
@@ -88,7 +89,10 @@ def load_config(path: str | os.PathLike[str], *, data_may_come: bool = False) ->
 
 def placed(error: Unsuited, path: str | os.PathLike[str]) -> str:
     """What is wrong with a configuration for what was asked of it: `file:line: key: ...` for each problem."""
-    _, problems = loader.load(Config, os.fspath(path))
+    try:
+        _, problems = loader.load(Config, os.fspath(path))
+    except InputError:  # it was a pipe, which is read once, or is gone by now
+        return str(error)
     problems.items.clear()  # it has none of its own, or it would not have come so far
     for key, text in error.problems:
         problems.add(key, text)

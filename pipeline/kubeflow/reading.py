@@ -16,6 +16,7 @@ from components.errors import InputError
 Json = dict[str, Any]
 EXPECTED = "expected a compiled pipeline, as `tokenline compile` writes it"
 _YAML = (".yaml", ".yml")
+_SHOWN = 200  # characters of either end of a long reason
 _NEEDED = ("pipelineInfo", "root", "schemaVersion")
 # Fields of Vertex' PipelineJob that kfp's message of that name has not.
 _OF_VERTEX = ("serviceAccount", "network")
@@ -71,6 +72,13 @@ def checked(document: Any, where: str, *, further: bool = False) -> Compiled:
     Raises:
       InputError: it is none; one line.
     """
+    try:
+        return _checked(document, where, further)
+    except RecursionError:  # messages take several calls a level, where a parser takes one
+        raise InputError(f"{where}: got parts in parts, too deep to read, {EXPECTED}") from None
+
+
+def _checked(document: Any, where: str, further: bool) -> Compiled:
     if not isinstance(document, dict):
         raise InputError(f"{where}: got {type(document).__name__}, {EXPECTED}")
     _check_text(document, where)
@@ -147,10 +155,15 @@ def _parsed(
         json_format.ParseDict(found, message, ignore_unknown_fields=ignore_unknown)
         parsed: Json = json.loads(json_format.MessageToJson(message, sort_keys=True))
     except json_format.Error as error:
-        reason = _one_line(error).partition(" Available Fields")[0].rstrip(".")
+        reason = _cut(_one_line(error).partition(" Available Fields")[0].rstrip("."))
         raise InputError(f"{where}: is no {what}: {reason}; {EXPECTED}") from None
     return parsed
 
 
 def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
+
+
+def _cut(text: str) -> str:
+    """What was got may be half the file; before it stands which field, and after it where."""
+    return text if len(text) <= 2 * _SHOWN else f"{text[:_SHOWN]}…{text[-_SHOWN:]}"

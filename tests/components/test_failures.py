@@ -11,6 +11,7 @@ from pipeline.submission import job_of
 
 JOB = job_of("numbers", "0123456789abcdef" * 4, 1)
 NEXT = job_of("numbers", "0123456789abcdef" * 4, 2)
+STACK = "Traceback (most recent call last):\n  File x, line 1"
 
 
 @pytest.fixture(params=["local", "ram"])
@@ -31,6 +32,14 @@ def failed(reason="no memory", job=JOB, **more):
         (InputChanged("run again"), "run again", False, True),
         (ValueError("no\nmore"), "Step failed: ValueError: no", False, False),
         (KeyError(), "Step failed: KeyError", False, False),
+        (
+            RuntimeError(
+                f"Error running pipeline.\n{STACK}\nImportError: no a [while running 'W']\n"
+            ),
+            "Step failed: ImportError: no a [while running 'W']",
+            False,
+            False,
+        ),
         (OSError(28, "No space"), "Step failed: OSError: [Errno 28] No space", False, False),
     ],
 )

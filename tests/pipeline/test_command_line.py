@@ -1,5 +1,6 @@
 """The command line: help, bad arguments, and errors that need no TensorFlow."""
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -42,6 +43,19 @@ def test_bad_input_is_one_line_and_exit_2(folder, capsys, arguments: list[str], 
     assert error.startswith("tokenline: ")
     assert says in error
     assert error.count("\n") == 1
+
+
+def test_a_configuration_from_a_pipe_is_refused_without_its_lines(folder, capsys) -> None:
+    """It is read once, so nobody can look up afterwards where a key stands."""
+    reading, writing = os.pipe()
+    os.write(writing, f"pipeline: {{name: a}}\ntask: lm\ndata: {{path: {folder}/rows}}\n".encode())
+    os.close(writing)
+    try:
+        assert main(["generate", "--span", "2", "--config", f"/dev/fd/{reading}"]) == 2
+    finally:
+        os.close(reading)
+    expected = "tokenline: data.generator: missing, expected one: this data is not generated\n"
+    assert capsys.readouterr().err == expected
 
 
 def test_a_folder_that_cannot_be_pushed_to_is_named_with_its_key(folder, capsys) -> None:

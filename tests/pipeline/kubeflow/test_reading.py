@@ -42,6 +42,11 @@ REFUSED = {
     "no YAML": ("p.yaml", "- [", "not valid YAML: while parsing"),
     "no text": ("p.json", b"\xff\xfe", "not UTF-8 (byte 0), expected"),
     "too deep": ("p.json", "[" * 100_000, "not valid JSON: maximum recursion"),
+    "too deep for messages": (
+        "p.json",
+        _with(deploymentSpec={"executors": json.loads('{"a":' * 400 + "1" + "}" * 400)}),
+        "got parts in parts, too deep to read, expected a compiled pipeline",
+    ),
     "a list": ("p.json", "[]", "got list, expected a compiled pipeline"),
     "a part of itself": ("p.yaml", "root: &a {b: *a}", "got a part that holds itself, expected a"),
     "nothing": ("p.yaml", "", "got NoneType, expected a compiled pipeline"),
@@ -134,6 +139,16 @@ def test_settings_of_a_platform_come_in_a_second_document(tmp_path) -> None:
     assert reading.read(str(path)).further
     path.write_text(yaml.safe_dump(SPEC))
     assert not reading.read(str(path)).further
+
+
+def test_what_stands_there_instead_is_not_told_in_full() -> None:
+    """Which field comes first, and what was expected last."""
+    with pytest.raises(InputError) as raised:
+        reading.checked(SPEC | {"root": {"dag": {"tasks": ["a part"] * 10_000}}}, "x")
+    told = str(raised.value)
+    assert told.startswith("x: is no pipelineSpec: Failed to parse root field")
+    assert told.endswith(f" at PipelineSpec.root.dag.tasks; {reading.EXPECTED}")
+    assert len(told) < 600
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
