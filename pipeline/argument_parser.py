@@ -36,17 +36,16 @@ class Parser(argparse.ArgumentParser):
     ) -> tuple[Any, list[str]]:
         """As argparse's, but a command refuses what it does not know itself.
 
-        An optional positional may stand behind the options: Python 3.11 takes it for left out where
-        another one stands before them.
+        Positionals may stand behind the options, too: Python 3.11 takes an optional one for left out where
+        another one stands before them, and a list of them for ended.
         """
         found, left = super().parse_known_args(args, namespace)
-        if not any(text.startswith("-") for text in left):  # of which they may be values
+        if not any(map(_is_option, left)):  # of which they may be values
             for action in self._actions:
-                is_optional = not action.option_strings and action.nargs == "?"
-                if left and is_optional and getattr(found, action.dest) is action.default:
-                    setattr(found, action.dest, left.pop(0))
+                if not action.option_strings:
+                    _take(action, found, left)
         if left and self._subparsers is None:
-            self.error(self._unknown(left[0]))
+            self.error(self._unknown(next(filter(_is_option, left), left[0])))
         return found, left
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
@@ -60,11 +59,26 @@ class Parser(argparse.ArgumentParser):
 
     def _unknown(self, text: str) -> str:
         """What an argument is that nothing takes."""
-        if not text.startswith("-"):
+        if not _is_option(text):
             return f"got {text!r}, expected no further argument"
         name = text.partition("=")[0]
         close = difflib.get_close_matches(name, self._option_string_actions, n=1)
         return f"{name}: no such option{f', did you mean {close[0]}?' if close else ''}"
+
+
+def _is_option(text: str) -> bool:
+    return text.startswith("-") and text != "-"  # that is standard input
+
+
+def _take(action: argparse.Action, found: argparse.Namespace, left: list[str]) -> None:
+    """Give a positional that has room for it what is left, which goes from there."""
+    value: Any = getattr(found, action.dest, None)
+    is_given = value is not action.default
+    if action.nargs in ("*", "+"):
+        setattr(found, action.dest, [*(value if is_given else ()), *left] or value)
+        left.clear()
+    elif left and action.nargs == "?" and not is_given:
+        setattr(found, action.dest, left.pop(0))
 
 
 def add_config(command: argparse.ArgumentParser) -> None:

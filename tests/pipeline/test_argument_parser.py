@@ -27,6 +27,8 @@ from pipeline.argument_parser import Parser
         ("emulate", "the following arguments are required: FILE; see tokenline emulate --help"),
         ("emulate p --root a --root b", "--root: given twice, expected one value; see tokenline em"),
         ("generate --span x", "--span: invalid int value: 'x'; see tokenline generate --help"),
+        ("migrate --diff", "the following arguments are required: PATH; see tokenline migrate --help"),
+        ("score a --tokens b --tokes", "--tokes: no such option, did you mean --tokens?; see token"),
         ("run now", "got 'now', expected no further argument; see tokenline run --help"),
     ],
 )  # fmt: skip
@@ -55,6 +57,25 @@ def test_options_may_stand_anywhere(arguments) -> None:
     parser.add_argument("--more", action="append_const", const=1)
     found = parser.parse_args(arguments)
     assert (found.first, found.second, found.name) == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "files"),
+    [
+        ([], ["stdin"]),
+        (["--name", "c"], ["stdin"]),
+        (["a", "b", "--name", "c"], ["a", "b"]),
+        (["--name", "c", "a", "b"], ["a", "b"]),
+        (["a", "--name", "c", "b", "-"], ["a", "b", "-"]),
+        (["a", "--more", "b", "--name=c", "d"], ["a", "b", "d"]),
+    ],
+)
+def test_options_may_stand_among_files(arguments, files) -> None:
+    parser = Parser(prog="p")
+    parser.add_argument("files", nargs="*", default=["stdin"])
+    parser.add_argument("--name", default="")
+    parser.add_argument("--more", action="append_const", const=1)
+    assert parser.parse_args(arguments).files == files
 
 
 def test_what_may_be_repeated_still_may() -> None:
