@@ -84,6 +84,7 @@ def test_on_vertex_tfx_gets_its_own_arguments_alone_and_the_driver_has_run(start
         "--json_x",
         '{"a": 1}',
         "--job_name=b",
+        "--out=o",
         "--runner=R",
     ]
     assert container_entrypoint.main([*own[:3], *of_vertex(tmp_path), *own[3:]]) == 0

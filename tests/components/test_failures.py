@@ -95,7 +95,14 @@ def test_a_step_that_is_overtaken_looks_again(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "job", ["numbers-20260101-120000-ab12", "numbers", "", "{{$.pipeline_job_name}}"]
+    "job",
+    [
+        "numbers-20260101-120000-ab12",
+        f"{JOB}-20260101-120000-ab12",  # of a pipeline that is called so
+        "numbers",
+        "",
+        "{{$.pipeline_job_name}}",
+    ],
 )
 def test_of_a_job_that_retrain_did_not_submit_nothing_is_told(tmp_path, job):
     failures.tell(str(tmp_path), failed(job=job))
