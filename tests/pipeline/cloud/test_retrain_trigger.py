@@ -205,6 +205,14 @@ def test_a_run_that_failed_is_tried_again_by_its_own_message(
     assert [name[-2:] for name in vertex.jobs] == ["-1", "-2"]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "awaited"),
+    [(0.0, "another attempt in 0 s"), (60.0, "another attempt in 60 s"), (None, "")],
+)
+def test_an_attempt_that_is_due_by_now_is_awaited_too(function, seconds, awaited):
+    assert function._awaited({"event": "ended", "retry_in_seconds": seconds}) == awaited
+
+
 def back_off_ends():
     ledger = open_ledger(ROOT)
     state, token = ledger.load()

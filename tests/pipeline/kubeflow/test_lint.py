@@ -215,6 +215,20 @@ def test_who_takes_an_artifact_need_not_be_told_to_wait(job, kubeflow_job) -> No
     assert lint(kubeflow_job, "kubeflow") == []
 
 
+def test_who_gives_an_artifact_besides_a_parameter_is_waited_for(job) -> None:
+    task = tasks(job)["VocabularyGen"]
+    gives = {source["taskOutputArtifact"]["producerTask"] for source in _artifacts(task)}
+    assert "ExampleGen" in gives
+    task["dependentTasks"] = ["BaseModel"]
+    found = {"producerTask": "ExampleGen", "outputParameterKey": "x"}
+    given(job, "VocabularyGen")["x"] = {"taskOutputParameter": found}
+    assert not [each for each in lint(job, "vertex") if "dependentTasks" in each.text]
+
+
+def _artifacts(task):
+    return task["inputs"]["artifacts"].values()
+
+
 def test_elsewhere_a_resolver_and_the_hook_are_not_run(job) -> None:
     found = [str(each) for each in lint(job, "kubeflow")]
     assert found == [

@@ -74,6 +74,10 @@ def too_much_memory_as_text(job):
     _resources(job)["resourceMemoryLimit"] = "1Ti"
 
 
+def too_much_memory_in_powers_of_two(job):
+    _resources(job)["resourceMemoryLimit"] = "582Gi"  # 624.9 GB
+
+
 def no_amount(job):
     _resources(job)["resourceMemoryRequest"] = "-2G"
 
@@ -119,7 +123,7 @@ def long_label(job):
 
 
 def too_many_labels(job):
-    job["labels"] |= {f"label-{number}": "" for number in range(62)}
+    job["labels"] |= {f"label-{number}": "" for number in range(61)}
 
 
 def another_name(job):
@@ -157,6 +161,7 @@ BROKEN = {
     negative_request: f"{TRAINER}.cpuRequest: got -0.5, expected a number > 0 and <= 96",
     too_many_cores_as_text: f"{TRAINER}.resourceCpuLimit: got '96001m', expected a number > 0 and <= 96",
     too_much_memory_as_text: f"{TRAINER}.resourceMemoryLimit: got '1Ti', expected a number > 0 and <= 624",
+    too_much_memory_in_powers_of_two: f"{TRAINER}.resourceMemoryLimit: got '582Gi', expected a number",
     no_amount: f"{TRAINER}.resourceMemoryRequest: got '-2G', expected memory as '16G' or '16Gi'",
     no_cores: f"{TRAINER}.resourceCpuRequest: got '0', expected a number > 0 and <= 96",
     no_accelerators: f"{TRAINER}.accelerator.count: got 0, expected how many, at least 1",
@@ -168,7 +173,7 @@ BROKEN = {
     label_with_a_capital: "labels.Team: got 'nlp', expected at most 63 of a-z, 0-9, _ and -; a key starts",
     label_with_a_dot: "labels.version: got '1.21', expected at most 63 of",
     long_label: f"labels.team: got '{'n' * 64}', expected at most 63 of",
-    too_many_labels: "labels: got 66 labels, expected at most 64",
+    too_many_labels: "labels: got 65 labels, expected at most 64",
     another_name: "pipelineInfo.name: got 'My_Pipe', expected a name of a-z, 0-9 and '-', at most 128 long",
     long_name: f"pipelineInfo.name: got '{'n' * 129}', expected a name of a-z",
     no_root: "runtimeConfig.gcsOutputDirectory: got none, expected the gs://… that all runs are kept in",
@@ -182,6 +187,10 @@ def test_it_is_found_alone_and_kfp_finds_nothing(broken, job) -> None:
     assert found_alone(broken, job).startswith(BROKEN[broken])
 
 
+def root_of_another_store(job):
+    job["runtimeConfig"] = {"gcsOutputDirectory": "minio://bucket/p"}
+
+
 ELSEWHERE = (  # what Kubernetes, or an installation of its own, takes
     value_at_another_service,
     default_at_another_service,
@@ -192,6 +201,7 @@ ELSEWHERE = (  # what Kubernetes, or an installation of its own, takes
     label_with_a_capital,
     too_many_labels,
     no_root,
+    root_of_another_store,
 )
 
 
@@ -220,6 +230,7 @@ def test_elsewhere_these_are_nothing(broken, kubeflow_job) -> None:
         {"resourceCpuLimit": "{{$.inputs.parameters['cores']}}"},
         {"accelerator": {"resourceType": "TPU_V3", "resourceCount": "8"}},
         {"accelerator": {"type": "{{$.inputs.parameters['kind']}}", "count": 2}},
+        {"accelerator": {"type": "NVIDIA_L4", "resourceCount": "{{$.inputs.parameters['n']}}"}},
         {"accelerator": {}},
     ],
 )
