@@ -5,6 +5,7 @@ wants it starts a process that has imported what `beam_worker` does. It takes or
 its port, so the port is on loopback unless another host is named.
 """
 
+import signal
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -80,6 +81,7 @@ def main(arguments: list[str]) -> int:
     except InputError as error:
         print(f"tokenline: {error}", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # its workers end with it, either way
     print(f"worker pool at {address}", flush=True)
     try:
         threading.Event().wait()

@@ -230,7 +230,7 @@ def _compile(chosen: argparse.Namespace) -> int:
         return compile_command.lint_file(chosen.lint, chosen.target)
     from pipeline.config import load_config
 
-    options = compile_command.Options(chosen.target, tuple(chosen.output))
+    options = compile_command.Options(chosen.target, tuple(chosen.output), chosen.config)
     return compile_command.run(load_config(chosen.config), options)
 
 

@@ -17,10 +17,17 @@ _USUAL = {"vertex": "pipeline.json", "kubeflow": "pipeline.yaml"}
 
 @dataclass(frozen=True)
 class Options:
-    """What is asked for; `outputs`: files to write, () for the target's usual one."""
+    """What is asked for.
+
+    Attributes:
+      target: what the line is for.
+      outputs: files to write, () for the target's usual one.
+      config: the file of the configuration, which is not overwritten.
+    """
 
     target: kubeflow_runner.Target
     outputs: tuple[str, ...] = ()
+    config: str = ""
 
 
 def run(config: Config, options: Options) -> int:
@@ -30,7 +37,7 @@ def run(config: Config, options: Options) -> int:
       InputError: the configuration or the command is at fault.
     """
     outputs = options.outputs or (_USUAL[options.target],)
-    kubeflow_runner.check_outputs(outputs)
+    kubeflow_runner.check_outputs(outputs, options.config)
     started = time.monotonic()
     try:
         job = kubeflow_runner.compile_pipeline(config, options.target, *outputs)

@@ -70,17 +70,23 @@ def write(job: dict[str, Any], output: str) -> None:
     os.replace(partial, output)
 
 
-def check_outputs(outputs: Sequence[str]) -> None:
+def check_outputs(outputs: Sequence[str], config: str = "") -> None:
     """Make sure that each file has a known kind and a folder, before anything heavy is loaded.
 
+    Args:
+      outputs: files to write.
+      config: the file of the configuration, which is none of them; "": there is none.
+
     Raises:
-      InputError: one has not, or is given twice.
+      InputError: one has not, is given twice, or is the configuration.
     """
     seen = set()
     for output in outputs:
         if (place := os.path.realpath(output)) in seen:
             raise InputError(f"{output}: given twice, expected each file once")
         seen.add(place)
+        if config and place == os.path.realpath(config):
+            raise InputError(f"{output}: is the configuration, expected another file to write")
         if not output.endswith((".json", *_YAML)):
             raise InputError(f"{output}: got this name, expected one with .json or .yaml")
         if not os.path.isdir(folder := os.path.dirname(output) or os.curdir):

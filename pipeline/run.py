@@ -183,7 +183,7 @@ def _tell_set_aside(config: Config, terminal: Terminal) -> None:
 
 def _failed(failure: Any, kept: Store, run_paths: paths.RunPaths, terminal: Terminal) -> Ended:
     if isinstance(failure.cause, InputError):
-        raise type(failure.cause)(str(failure.cause)) from failure  # Passing stays that
+        raise failure.cause  # Passing stays that
     if problem := kept.problem(failure.cause):
         raise Passing(problem) from failure
     logging.getLogger("tokenline").error("%s failed", failure.node, exc_info=failure.cause)

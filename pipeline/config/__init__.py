@@ -36,8 +36,9 @@ class PipelineConfig:
 
     name: str = required(
         "names the pipeline in its metadata store",
-        pattern="[a-z0-9][a-z0-9-]{0,127}",
-        pattern_text="a name of a-z, 0-9 and '-', at most 128 long",
+        # TFX takes no longer one: _MAX_PIPELINE_NAME_LENGTH in its orchestration.pipeline.
+        pattern="[a-z0-9][a-z0-9-]{0,62}",
+        pattern_text="a name of a-z, 0-9 and '-', at most 63 long",
     )
     root: str = setting("runs", "folder of all runs: metadata store, artifacts, logs", path=True)
     metadata: Literal["sqlite"] | ServerStoreConfig = setting(

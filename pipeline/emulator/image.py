@@ -7,13 +7,14 @@ needs is shared with the environment that runs this. What is only in the checkou
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
 import tempfile
 
 from components.errors import InputError
-from pipeline.emulator.isolation import code_path
+from pipeline.emulator.isolation import code_path, end_group
 
 _SOURCES = ("transform", "components", "pipeline")
 _FILES = ("pyproject.toml", "requirements.in", "README.md")
@@ -34,7 +35,8 @@ def python(kept: str) -> str:
     found = os.path.join(image, "bin", "python")
     if not os.path.exists(os.path.join(image, "complete")):
         shutil.rmtree(image, ignore_errors=True)
-        with tempfile.TemporaryDirectory() as folder:
+        # What it cannot remove must not stand for why it ends: an interrupt, most of the time.
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             _make(image, _wheel(code, folder))
         open(os.path.join(image, "complete"), "w").close()
     return found
@@ -81,10 +83,22 @@ def _make(image: str, wheel: str) -> None:
 
 def _call(command: list[str], folder: str | None = None) -> None:
     try:
-        subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
     except OSError as error:
         raise InputError(f"--isolation subprocess: {command[0]}: {error.strerror}") from None
-    except subprocess.CalledProcessError as error:
-        said = (error.stderr or error.stdout).strip().split("\n")[-1]
-        what = " ".join(command[:4])
-        raise InputError(f"--isolation subprocess: {what} failed: {said}") from None
+    try:
+        said, _ = process.communicate()
+    finally:
+        # A build has processes of its own, which would write on where a folder is being removed.
+        end_group(process.pid, signal.SIGKILL)
+        process.wait()
+    if process.returncode:
+        what, last = " ".join(command[:4]), said.strip().split("\n")[-1]
+        raise InputError(f"--isolation subprocess: {what} failed: {last}")

@@ -44,6 +44,8 @@ def at(folder: str) -> Places:
     Raises:
       InputError: its path has a character that would break the JSON that steps are given.
     """
+    if not folder:
+        raise InputError("--root: got '', expected a folder")
     root = os.path.abspath(folder)
     if found := [each for each in _UNFIT if each in root]:
         raise InputError(f"--root: {folder}: got a path with {found[0]!r}, expected one without")
@@ -62,6 +64,8 @@ def lay(places: Places, given: Sequence[str]) -> None:
         uri, _, folder = text.partition("=")
         if not uri.startswith(STORE) or len(uri) == len(STORE) or not folder:
             raise InputError(f"--data: got {text!r}, expected gs://BUCKET/FOLDER=LOCAL_FOLDER")
+        if any(part in (".", "..") for part in uri.split("/")):
+            raise InputError(f"--data: got {uri}, expected no '.' or '..' in it")
         if (place := uri.rstrip("/")) in seen:
             raise InputError(f"--data {place}: given twice, expected one folder")
         seen.add(place)

@@ -1,11 +1,9 @@
 """What is wrong with a compiled line as a job: its name, labels, root, and the values it brings along."""
 
-import dataclasses
 import re
 from collections.abc import Iterator, Mapping
 
 from pipeline import labels
-from pipeline.config import PipelineConfig
 from pipeline.kubeflow import lint_values, parameter_values
 from pipeline.kubeflow.findings import Finding
 from pipeline.kubeflow.lint_target import VERTEX
@@ -13,10 +11,10 @@ from pipeline.kubeflow.parameters import KINDS
 from pipeline.kubeflow.spec import Json
 from pipeline.submit import parameters
 
-# The configuration's own rule. It is that of TFX (`_LEGAL_NAME_PATTERN` in its kubeflow.v2.pipeline_builder)
-# and of kfp (`validate_pipeline_name` in kfp.dsl.utils). Vertex also makes the job's id of it, which
-# aiplatform holds against `_VALID_NAME_PATTERN` in its constants.pipeline.
-_NAME = next(each for each in dataclasses.fields(PipelineConfig) if each.name == "name").metadata
+# The rule of TFX's compiler (`_LEGAL_NAME_PATTERN` in its kubeflow.v2.pipeline_builder) and of kfp
+# (`validate_pipeline_name` in kfp.dsl.utils); Vertex also makes the job's id of it, which aiplatform holds
+# against `_VALID_NAME_PATTERN` in its constants.pipeline. The configuration takes less: so does TFX here.
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
 _BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]*(/.*)?")
 _ROOT = "runtimeConfig.gcsOutputDirectory"
 
@@ -59,8 +57,9 @@ def _defaults(declared: Mapping[str, parameters.Definition]) -> Iterator[Finding
 
 def _name(spec: Json) -> Iterator[Finding]:
     name = spec.get("pipelineInfo", {}).get("name", "")
-    if not re.fullmatch(_NAME["pattern"], name):
-        yield Finding("pipelineInfo.name", f"got {name!r}, expected {_NAME['pattern_text']}")
+    if not _NAME.fullmatch(name):
+        text = f"got {name!r}, expected a name of a-z, 0-9 and '-', at most 128 long"
+        yield Finding("pipelineInfo.name", text)
 
 
 def _root(place: str, root: str | None, target: str) -> Iterator[Finding]:

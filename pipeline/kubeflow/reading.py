@@ -6,6 +6,7 @@ they give back, in which nothing is null, of another kind, or called otherwise.
 """
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +19,20 @@ EXPECTED = "expected a compiled pipeline, as `tokenline compile` writes it"
 _YAML = (".yaml", ".yml")
 _SHOWN = 200  # characters of either end of a long reason
 _NEEDED = ("pipelineInfo", "root", "schemaVersion")
-# Fields of Vertex' PipelineJob that kfp's message of that name has not.
+# Fields of Vertex' PipelineJob that kfp's message of that name has not: those that we send, and the rest.
 _OF_VERTEX = ("serviceAccount", "network")
+_OF_VERTEX_ONLY = {
+    *("createTime", "startTime", "endTime", "updateTime", "state", "jobDetail", "error"),
+    *(
+        "encryptionSpec",
+        "reservedIpRanges",
+        "pscInterfaceConfig",
+        "templateUri",
+        "templateMetadata",
+    ),
+    *("scheduleName", "preflightValidations"),
+}
+_OF_VERTEX_RUNTIME = {"failurePolicy", "inputArtifacts"}
 
 
 @dataclass(frozen=True)
@@ -120,11 +133,13 @@ def _spec(found: Any, where: str) -> Json:
 
 
 def _job(found: Json, where: str) -> Json:
-    """Of a PipelineJob all but its pipelineSpec; it may have fields that only its service knows."""
+    """Of a PipelineJob all but its pipelineSpec; it may have fields that only Vertex knows."""
     from kfp.pipeline_spec import pipeline_spec_pb2 as messages
 
-    others = {key: value for key, value in found.items() if key != "pipelineSpec"}
-    job = _parsed(others, messages.PipelineJob(), "PipelineJob", where, ignore_unknown=True)
+    others = _without(found, {"pipelineSpec", *_OF_VERTEX, *_OF_VERTEX_ONLY})
+    if isinstance(given := others.get("runtimeConfig"), dict):
+        others["runtimeConfig"] = _without(given, _OF_VERTEX_RUNTIME)
+    job = _parsed(others, messages.PipelineJob(), "PipelineJob", where)
     for key in _OF_VERTEX:
         value = found.get(key)
         if not isinstance(value, str | None):
@@ -140,19 +155,21 @@ def _job(found: Json, where: str) -> Json:
     return job
 
 
+def _without(found: Json, names: Collection[str]) -> Json:
+    return {name: value for name, value in found.items() if name not in names}
+
+
 def _whole(value: Any) -> Any:
     """A message makes 3.0 of 3."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _parsed(
-    found: Any, message: Any, what: str, where: str, *, ignore_unknown: bool = False
-) -> Json:
+def _parsed(found: Any, message: Any, what: str, where: str) -> Json:
     """In one order always: a message does not keep that of the file."""
     from google.protobuf import json_format
 
     try:
-        json_format.ParseDict(found, message, ignore_unknown_fields=ignore_unknown)
+        json_format.ParseDict(found, message)
         parsed: Json = json.loads(json_format.MessageToJson(message, sort_keys=True))
     except json_format.Error as error:
         reason = _cut(_one_line(error).partition(" Available Fields")[0].rstrip("."))

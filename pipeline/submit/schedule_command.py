@@ -14,6 +14,7 @@ from pipeline.submit.service import Schedule, Service
 from pipeline.submit.services import service_of
 
 _DONE = 0
+_LONGEST_NAME = 128  # says Vertex of a schedule's display_name
 _CALLS = {"pause": "paused", "resume": "resumed", "delete": "deleted"}
 
 
@@ -40,6 +41,9 @@ def create(config: Config, what: What, expression: str, name: str, how: How) -> 
     """
     when = cron.parse(expression)  # before anything that takes long
     called = name or config.pipeline.name
+    if not called.isprintable() or len(called) > _LONGEST_NAME:
+        expected = f"expected a line of at most {_LONGEST_NAME} characters"
+        raise InputError(f"--name: got {called!a}, {expected}")
     with submission(config, what) as made:
         service = service_of(config, what.target)
         if how.dry_run:

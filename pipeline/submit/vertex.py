@@ -159,7 +159,7 @@ def find(name: str, place: Place) -> aiplatform.PipelineJob:
             return aiplatform.PipelineJob.get(
                 place.job_name(name), place.project, place.region, place.credentials
             )
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:  # the latter: a full name in another region
             raise InputError(f"{where}: {' '.join(str(error).split())}") from error
 
 

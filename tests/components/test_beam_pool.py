@@ -6,9 +6,10 @@ import subprocess
 import sys
 
 import apache_beam as beam
+import grpc
 import open_ports
 import pytest
-from apache_beam.portability.api import beam_fn_api_pb2
+from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc, endpoints_pb2
 from apache_beam.runners.portability.local_job_service import LocalJobServicer
 from apache_beam.runners.worker import worker_pool_main
 
@@ -69,6 +70,26 @@ def test_its_workers_are_processes_that_can_import_tfdv(pool, job_server, tmp_pa
         _ = pipeline | beam.Create(range(3)) | beam.Map(step)
     [worker] = tmp_path.glob("[0-9]*")
     assert int(worker.name) not in (os.getpid(), process.pid)
+
+
+def test_its_workers_end_with_it(pool) -> None:
+    """Their ports are still there: of themselves they would not."""
+    line, process = pool
+    with grpc.insecure_channel(line.split()[-1]) as channel:
+        stub = beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolStub(channel)
+        server = LocalJobServicer()  # anything that answers, and says nothing
+        at = endpoints_pb2.ApiServiceDescriptor(url=f"localhost:{server.start_grpc_server(0)}")
+        request = beam_fn_api_pb2.StartWorkerRequest(
+            worker_id="w", control_endpoint=at, logging_endpoint=at
+        )
+        assert stub.StartWorker(request).error == ""
+        threads = pathlib.Path(f"/proc/{process.pid}/task").glob("*/children")
+        [worker] = [int(child) for each in threads for child in each.read_text().split()]
+        process.terminate()
+        assert process.wait() == 0
+        server.stop()
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker, 0)
 
 
 class Ended:

@@ -76,6 +76,8 @@ def address_fault(
         return f"got {place!r}, expected an address at {first}{more}"
     if not _BUCKET.fullmatch(path.split("/")[0]):
         return f"got {place!r}, expected a bucket's name of a-z, 0-9, '.', '_' and '-'"
+    if any(part in (".", "..") for part in path.split("/")):
+        return f"got {place!r}, expected no '.' or '..' in it: a bucket has no such folders"
     if not may_have_span and SPAN in place:
         return f"got {place!r}, expected no {SPAN}: it is filled in for data only"
     return f"got {place!r}, expected no / at its end" if place.endswith("/") else ""

@@ -126,6 +126,8 @@ def test_a_dry_run_is_what_is_sent(vertex, config_file, spec_file, capsys):
         (["0 3 * * *", "--list"], "CRON: has no effect with --list"),
         (["--pause", ""], "--pause: got '', expected the name of a schedule, or its id"),
         (["0 3 * * *", "--delete", ""], "--delete: got '', expected the name of a schedule"),
+        (["0 3 * * *", "FILE", "--name", "n" * 129], "expected a line of at most 128 characters"),
+        (["0 3 * * *", "FILE", "--name", "a\nb"], "--name: got 'a\\nb', expected a line of"),
         (["--pause", "n", "--dry-run"], "--dry-run: has no effect with --pause"),
     ],
 )

@@ -160,6 +160,16 @@ def test_ctrl_c_leaves_the_job_running(vertex, config, spec_file, capsys):
     assert (ended["event"], ended["state"]) == ("ended", "cancelled")
 
 
+@pytest.mark.parametrize("option", ["--follow", "--cancel"])
+def test_a_job_of_another_region_is_one_line(vertex, config_file, capsys, option):
+    job = "projects/p/locations/us-east1/pipelineJobs/j"
+    assert main(["submit", option, job]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("tokenline: ")
+    assert job in error
+    assert error.count("\n") == 1
+
+
 def test_a_service_that_does_not_answer_for_a_while_is_waited_for(
     vertex, config_file, spec_file, capsys
 ):

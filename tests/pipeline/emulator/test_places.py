@@ -18,6 +18,8 @@ def test_here_and_there_are_each_others_inverse(tmp_path: pathlib.Path) -> None:
 def test_a_root_that_would_break_the_steps_json_is_refused() -> None:
     with pytest.raises(InputError, match="--root"):
         places.at('a"b')
+    with pytest.raises(InputError, match=r"^--root: got '', expected a folder$"):
+        places.at("")
 
 
 @pytest.mark.parametrize(
@@ -54,6 +56,7 @@ def test_a_link_may_be_laid_anew_but_nothing_else_is_replaced(tmp_path: pathlib.
     [
         ("gs://b/x", "expected gs://BUCKET/FOLDER=LOCAL_FOLDER"),
         ("b/x=y", "expected gs://BUCKET/FOLDER=LOCAL_FOLDER"),
+        ("gs://b/../../x=absent", "--data: got gs://b/../../x, expected no '.' or '..' in it"),
         ("gs://b/x=absent", "absent: no such file or folder"),
         ("gs://b/span-{SPAN}=part-{SPAN}", "expected both sides to end in the same pattern"),
     ],

@@ -362,6 +362,22 @@ def test_a_file_given_twice_is_refused(same) -> None:
         kubeflow_runner.check_outputs(["p.json", "p.yaml", same])
 
 
+def test_the_configuration_is_not_overwritten(tmp_path, capsys) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text(CONFIG)
+    for output in (config, tmp_path / "." / "c.yaml"):
+        assert main(["compile", "--config", str(config), "-o", str(output)]) == 2
+        says = f"{output}: is the configuration, expected another file to write"
+        assert capsys.readouterr().err == f"tokenline: {says}\n"
+    assert config.read_text() == CONFIG
+
+
+def test_the_longest_name_that_a_configuration_may_have_compiles(tmp_path) -> None:
+    long = "n" * 63
+    made = compiled(tmp_path, CONFIG.replace("name: numbers", f"name: {long}", 1))
+    assert made["pipelineSpec"]["pipelineInfo"]["name"] == long
+
+
 def test_a_file_of_another_kind_is_refused(tmp_path) -> None:
     from pipeline import kubeflow_runner
 

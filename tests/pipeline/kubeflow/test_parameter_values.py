@@ -50,6 +50,7 @@ WRONG = {
     "data_path=http://b/{SPAN}": "got 'http://b/{SPAN}', expected an address at gs://",
     "push_destination=gs:///served": f"got 'gs:///served', {_BUCKET}",
     "push_destination=gs://b/{SPAN}": "got 'gs://b/{SPAN}', expected no {SPAN}: it is filled in for",
+    "push_destination=gs://b/../x": "got 'gs://b/../x', expected no '.' or '..' in it: a bucket has",
     "push_destination=gs://b/served/": "got 'gs://b/served/', expected no / at its end",
     "fingerprint=abc": "got 'abc', expected 32 hex digits, or '': taken when the run starts",
     "run_key=../other": "got '../other', expected 64 hex digits, or '': of no run of retrain",

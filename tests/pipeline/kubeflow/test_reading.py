@@ -87,6 +87,12 @@ REFUSED = {
         _with(root={"dag": {"tasks": {"A": {"taskInfo": {"name": "\ud800"}}}}}),
         "got '\\ud800', half a character, expected text",
     ),
+    "another field": ("p.json", _job(lables={"a": "b"}), "is no PipelineJob: Message type"),
+    "a field of another name": (
+        "p.json",
+        _job(runtimeConfig={"parameterValue": {"train_steps": 5}}),
+        "is no PipelineJob: Failed to parse runtimeConfig field: Message type",
+    ),
     "another account": ("p.json", _job(serviceAccount=3), "serviceAccount: got 3, expected text"),
 }  # fmt: skip
 
@@ -110,13 +116,15 @@ def test_each_command_refuses_it_in_the_same_line(
 
 def test_a_spec_alone_and_a_job_are_told_apart(tmp_path) -> None:
     (tmp_path / "a.yaml").write_text(yaml.safe_dump(SPEC))
-    (tmp_path / "a.json").write_text(_job(serviceAccount="a@b", failurePolicy=2))
+    (tmp_path / "a.json").write_text(
+        _job(serviceAccount="a@b", templateUri="x", runtimeConfig={"failurePolicy": 2})
+    )
     alone, job = (reading.read(str(tmp_path / f"a.{kind}")) for kind in ("yaml", "json"))
     assert alone.spec == job.spec == SPEC
     assert alone.job is None
     assert alone.document == SPEC
-    assert job.job == {"serviceAccount": "a@b"}
-    assert job.document == {"serviceAccount": "a@b", "pipelineSpec": SPEC}
+    assert job.job == {"serviceAccount": "a@b", "runtimeConfig": {}}
+    assert job.document == job.job | {"pipelineSpec": SPEC}
 
 
 def test_what_is_null_or_called_as_in_the_proto_is_read_as_the_services_read_it() -> None:
