@@ -20,12 +20,26 @@ def lint(document: Json, target: str) -> list[Finding]:
       target: vertex or kubeflow.
     """
     spec = document.get("pipelineSpec", document)
-    found = [
+    found = {
+        *quick(spec, target),
+        *lint_target.check_imports(spec),
+        *lint_job.check(document, target),
+    }
+    return sorted(found)
+
+
+def quick(spec: Json, target: str) -> list[Finding]:
+    """Those that no code has to be imported for, and that whoever submits the line cannot mend.
+
+    Args:
+      spec: the pipelineSpec.
+      target: vertex or kubeflow.
+    """
+    found = {
         *lint_graph.check(spec),
         *lint_values.check(spec),
         *lint_target.check(spec, target),
         *lint_resources.check(spec, target),
         *lint_beam.check(spec),
-        *lint_job.check(document, target),
-    ]
-    return sorted(set(found))
+    }
+    return sorted(found)

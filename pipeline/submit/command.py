@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pipeline.config import Config
+from pipeline.kubeflow import lint
 from pipeline.submit import job_file, parameters
 from pipeline.submit.following import Events, follow, shown_on
 from pipeline.submit.job_file import JobFile
@@ -92,7 +93,7 @@ def submission(config: Config, what: What) -> Iterator[Submission]:
 
     Raises:
       InputError: the file or a parameter is wrong.
-      CannotRun: what was compiled is; nothing is sent.
+      CannotRun: what was compiled, or the file, cannot run; nothing is sent.
     """
     cloud_of(config)
     with contextlib.ExitStack() as stack:
@@ -104,6 +105,8 @@ def submission(config: Config, what: What) -> Iterator[Submission]:
         declared = parameters.definitions(file.spec, what.target)
         given = parameters.from_texts(what.parameters, declared)
         parameters.check(file.parameters | given, declared, file.path)
+        if what.file is not None and (found := lint.quick(file.spec, what.target)):
+            raise CannotRun("\n".join(map(str, found)))
         yield Submission(file, given, what.cache)
 
 

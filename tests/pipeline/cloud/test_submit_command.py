@@ -160,6 +160,36 @@ def test_ctrl_c_leaves_the_job_running(vertex, config, spec_file, capsys):
     assert (ended["event"], ended["state"]) == ("ended", "cancelled")
 
 
+def _without_its_producer(job):
+    tasks = job["pipelineSpec"]["root"]["dag"]["tasks"]
+    tasks["Importer"]["dependentTasks"] = ["ExampleGan"]
+
+
+def _image_of_tfx(job):
+    for executor in job["pipelineSpec"]["deploymentSpec"]["executors"].values():
+        if "container" in executor:
+            executor["container"]["image"] = "gcr.io/tfx-oss-public/tfx:1.21.0"
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        (_without_its_producer, "root.Importer: waits for 'ExampleGan'"),
+        (_image_of_tfx, "got image 'gcr.io/tfx-oss-public/tfx:1.21.0', expected one that holds"),
+    ],
+)
+@pytest.mark.parametrize("command", [["submit"], ["schedule", "0 3 * * *"]])
+def test_what_cannot_run_is_not_sent(vertex, config_file, tmp_path, capsys, command, broken, says):
+    job = compiled()
+    broken(job)
+    (tmp_path / "p.json").write_text(json.dumps(job))
+    assert main([*command, "p.json", *GIVEN]) == 1
+    error = capsys.readouterr().err
+    assert says in error
+    assert all(line.startswith("tokenline: ") for line in error.splitlines())
+    assert not vertex.jobs
+
+
 @pytest.mark.parametrize("option", ["--follow", "--cancel"])
 def test_a_job_of_another_region_is_one_line(vertex, config_file, capsys, option):
     job = "projects/p/locations/us-east1/pipelineJobs/j"

@@ -80,7 +80,12 @@ def _write(folder, values, declared=DECLARED):
     spec = {
         "pipelineInfo": {"name": "small"},
         "schemaVersion": "2.1.0",
-        "root": {"inputDefinitions": {"parameters": declared}},
+        "root": {
+            "inputDefinitions": {"parameters": declared},
+            "dag": {"tasks": {"Step": {"componentRef": {"name": "Step"}}}},
+        },
+        "components": {"Step": {"executorLabel": "step"}},
+        "deploymentSpec": {"executors": {"step": {"container": {"image": "i", "command": ["c"]}}}},
     }
     runtime = {"gcsOutputDirectory": "gs://bucket/p", "parameterValues": values}
     job = {"pipelineSpec": spec, "runtimeConfig": runtime}
@@ -192,12 +197,10 @@ def test_without_spans_in_the_path_there_are_none_to_list() -> None:
         ("run_key", "STRUCT", {}, '{"a": 1}'),
     ],
 )
-def test_another_pipeline_s_parameter_of_that_name_is_its_own(
-    name, kind, default, value, folder, capsys
-) -> None:
-    declared = {"parameterType": kind} | ({} if default is None else {"defaultValue": default})
-    _write(folder, {}, {name: declared})
-    assert main(["submit", "pipeline.json", "--parameter", f"{name}={value}", "--dry-run"]) == 0
+def test_another_pipeline_s_parameter_of_that_name_is_its_own(name, kind, default, value) -> None:
+    facts = {"parameterType": kind} | ({} if default is None else {"defaultValue": default})
+    declared = declared_ones.declared_by({name: facts})
+    declared_ones.check(declared_ones.from_texts([f"{name}={value}"], declared), declared, "x")
 
 
 def test_what_our_own_code_makes_of_them_fits(folder) -> None:
