@@ -23,6 +23,8 @@ _COMPARED: dict[str, Callable[[Any, Any], bool]] = {
 _CONSTANTS = {"true": True, "false": False, "null": None}
 _CASTS: dict[str, Callable[[Any], Any]] = {"int": int, "double": float, "string": str}
 
+KNOWN = {*_CONSTANTS, *_CASTS}  # names of the language itself
+
 Value = Callable[[Mapping[str, Any]], Any]
 
 
@@ -44,6 +46,15 @@ def holds(condition: str, inputs: Mapping[str, Any]) -> bool:
     if not isinstance(found, bool):
         raise ConditionError(f"{condition}: got {found!r}, expected true or false")
     return found
+
+
+def check(condition: str) -> None:
+    """Make sure that a condition can be read; what it names is for whoever knows the task.
+
+    Raises:
+      ConditionError: it is not of the language's part that is known.
+    """
+    _Parser(condition).parsed()
 
 
 class _Parser:

@@ -3,14 +3,19 @@
 import re
 from collections.abc import Iterator
 
+from pipeline.emulator import conditions
 from pipeline.kubeflow.findings import Finding
 from pipeline.kubeflow.spec import Dag, Json, dags, executors, title
 
 _KINDS = ("artifacts", "parameters")
 # What takes an artifact of any type.
 _ANY = ("", "system.Artifact", "tfx.Artifact")
-_CONDITION_KEY = re.compile(
-    r"inputs\.(artifacts|parameter_values|parameters)\[['\"]([^'\"]*)['\"]\]"
+_ARTIFACTS, _PARAMETERS = "artifacts", ("parameter_values", "parameters")
+# What a condition names: inputs.artifacts['x'], inputs.artifacts.x, or another thing, which there is not.
+# Texts, and what stands behind something else, are no names.
+_NAMED = re.compile(
+    r"\[['\"][^'\"]*['\"]\]|'[^']*'|\"[^\"]*\"|\.\w+"
+    r"|(?P<root>[A-Za-z_]\w*)(?:\.(?P<kind>\w+)(?:\[['\"](?P<key>[^'\"]*)['\"]\]|\.(?P<name>\w+))?)?"
 )
 
 
@@ -120,12 +125,30 @@ def _type(definition: Json) -> str:
 
 def _condition(place: str, task: Json) -> Iterator[Finding]:
     condition = task.get("triggerPolicy", {}).get("condition", "")
-    for kind, key in _CONDITION_KEY.findall(condition):
-        given = task.get("inputs", {}).get("artifacts" if kind == "artifacts" else "parameters", {})
-        if key not in given:
-            names = ", ".join(given) or "nothing"
-            text = f"reads {key!r} of the task's inputs, which are {names}"
-            yield Finding(f"{place}.condition", text)
+    if not condition:
+        return
+    place = f"{place}.condition"
+    try:
+        conditions.check(condition)
+    except conditions.ConditionError as error:
+        yield Finding(place, str(error))
+        return
+    for found in _NAMED.finditer(condition):
+        if found["root"] and found["root"] not in conditions.KNOWN:
+            yield from _named(place, found, task.get("inputs", {}))
+
+
+def _named(place: str, found: re.Match[str], inputs: Json) -> Iterator[Finding]:
+    kind = found["kind"] if found["root"] == "inputs" else ""
+    if kind not in (_ARTIFACTS, *_PARAMETERS):
+        expected = f"inputs.{_ARTIFACTS}['…'] or inputs.{_PARAMETERS[0]}['…']"
+        yield Finding(place, f"reads {found[0]!r}, expected {expected}")
+        return
+    given = inputs.get(_ARTIFACTS if kind == _ARTIFACTS else "parameters", {})
+    key = found["key"] or found["name"] or ""
+    if key not in given:
+        names = ", ".join(given) or "nothing"
+        yield Finding(place, f"reads {key!r} of the task's inputs, which are {names}")
 
 
 def _circle(dag: Dag) -> Iterator[Finding]:

@@ -39,6 +39,26 @@ def serialised_parameter_in_json(job):
     given(job, "SequenceTrainer")["train_options"] = constant(json.dumps({"deep": SERIALISED}))
 
 
+def _condition(job, text):
+    tasks(job)["Pusher"]["triggerPolicy"] = {"condition": text}
+
+
+def condition_on_a_key_behind_a_dot(job):
+    _condition(job, "inputs.artifacts.nope.artifacts[0].metadata['blessed'] == 1")
+
+
+def condition_on_other_inputs(job):
+    _condition(job, "input.artifacts['model'].artifacts[0].uri != ''")
+
+
+def condition_on_another_kind(job):
+    _condition(job, "inputs.artefacts['model'].artifacts[0].uri != ''")
+
+
+def condition_that_cannot_be_read(job):
+    _condition(job, "inputs.artifacts['model'].artifacts[0].metadata['blessed'] ==== 1")
+
+
 def condition_on_another_key(job):
     condition = (
         "inputs.artifacts['_SequenceEvaluator.blessing'].artifacts[0].metadata['blessed'] == 1"
@@ -160,6 +180,10 @@ BROKEN = {
     unresolved_input: "root.Pusher.model_blessing: the component needs it, the task",
     serialised_parameter: "root.SequenceTrainer.train_options: holds a runtime parameter",
     serialised_parameter_in_json: "root.SequenceTrainer.train_options: holds a runtime parameter",
+    condition_on_a_key_behind_a_dot: "root.Pusher.condition: reads 'nope' of the task's inputs, which",
+    condition_on_other_inputs: "root.Pusher.condition: reads \"input.artifacts['model']\", expected inputs.",
+    condition_on_another_kind: "root.Pusher.condition: reads \"inputs.artefacts['model']\", expected inputs.",
+    condition_that_cannot_be_read: "root.Pusher.condition: condition inputs.artifacts['model'].artifacts[0].",
     condition_on_another_key: "root.Pusher.condition: reads '_SequenceEvaluator.blessing' of",
     local_path: "root.ServingCheck.options: got '/home/me/data/rows.jsonl', a path of this machine",
     local_default: "root.data_path: got '/home/me/data/span-{SPAN}', a path of this machine",
@@ -188,6 +212,18 @@ BROKEN = {
 def test_nothing_is_found_in_a_line_that_is_as_it_was_compiled(job, kubeflow_job) -> None:
     assert lint(job, "vertex") == []
     assert lint(kubeflow_job, "kubeflow") == []
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "inputs.artifacts['model'].artifacts[0].metadata['not-a-name'] == 'nor is this'",
+        "inputs.artifacts.model.artifacts[0].uri != '' && true || int('1') == 1.5",
+    ],
+)
+def test_a_condition_on_what_there_is_is_nothing(condition, job) -> None:
+    _condition(job, condition)
+    assert lint(job, "vertex") == []
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
