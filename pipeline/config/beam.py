@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from pipeline.config.cloud import CloudConfig
 
 Profile = Literal["local", "dataflow", "flink", "spark"]
+PROJECT, PROJECT_TEXT = (
+    "([a-z0-9.-]+:)?[a-z0-9][a-z0-9-]*",
+    "a project's id or number: a-z, 0-9 and '-'",
+)
+REGION, REGION_TEXT = "[a-z0-9-]+", "a region, such as europe-west4"
+IMAGE, IMAGE_TEXT = r"[\w./:@-]+", "an image, as europe-docker.pkg.dev/p/r/t:0.1"
 _ADDRESS: dict[str, Any] = {
     "pattern": r"[^\s/:]+:[0-9]{1,5}",
     "pattern_text": "host:port, as jobs.example.org:8099",
@@ -32,9 +38,18 @@ class LocalBeamConfig:
 class DataflowConfig:
     """Google Cloud Dataflow; the jobs are started by the steps of a compiled line."""
 
-    image: str = required("what its workers run: an image made with Dockerfile.beam")
-    project: str = setting("", "pays for the jobs", derived="cloud.project")
-    region: str = setting("", "of the jobs, as europe-west4", derived="cloud.region")
+    image: str = required(
+        "what its workers run: an image made with Dockerfile.beam",
+        pattern=IMAGE, pattern_text=IMAGE_TEXT,
+    )  # fmt: skip
+    project: str = setting(
+        "", "pays for the jobs", derived="cloud.project",
+        pattern=PROJECT, pattern_text=PROJECT_TEXT,
+    )  # fmt: skip
+    region: str = setting(
+        "", "of the jobs, as europe-west4", derived="cloud.region",
+        pattern=REGION, pattern_text=REGION_TEXT,
+    )  # fmt: skip
     temp_location: str = setting(
         "", "gs:// folder of temporary files", derived="<cloud.root>/<name>/beam/temp"
     )

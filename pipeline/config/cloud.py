@@ -5,7 +5,15 @@
 
 import dataclasses
 
-from pipeline.config.beam import Profile
+from pipeline.config.beam import (
+    IMAGE,
+    IMAGE_TEXT,
+    PROJECT,
+    PROJECT_TEXT,
+    REGION,
+    REGION_TEXT,
+    Profile,
+)
 from pipeline.config.loader import required, setting
 
 
@@ -30,12 +38,11 @@ class CloudConfig:
 
     project: str = setting(
         "", "the Google Cloud project; Vertex needs it",
-        pattern="([a-z0-9.-]+:)?[a-z0-9][a-z0-9-]*",
-        pattern_text="a project's id or number: a-z, 0-9 and '-'",
+        pattern=PROJECT, pattern_text=PROJECT_TEXT,
     )  # fmt: skip
     region: str = setting(
         "", "of Vertex, as europe-west4",
-        pattern="[a-z0-9-]+", pattern_text="a region, such as europe-west4",
+        pattern=REGION, pattern_text=REGION_TEXT,
     )  # fmt: skip
     root: str = required("bucket and folder of all runs: gs://bucket/pipelines", path=True)
     data: str = setting(
@@ -45,7 +52,10 @@ class CloudConfig:
     push_to: str = setting(
         "", "folder of model versions there", path=True, derived="<root>/<name>/served"
     )
-    image: str = required("container image that has tokenline, as europe-docker.pkg.dev/p/r/t:0.1")
+    image: str = required(
+        "container image that has tokenline, as europe-docker.pkg.dev/p/r/t:0.1",
+        pattern=IMAGE, pattern_text=IMAGE_TEXT,
+    )  # fmt: skip
     images: dict[str, str] = setting({}, "component: an image of its own")
     resources: dict[str, ResourcesConfig] = setting({}, "component: what its container gets")
     labels: dict[str, str] = setting({}, "labels of the jobs")

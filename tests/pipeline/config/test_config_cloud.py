@@ -56,6 +56,11 @@ def test_resources_are_read_by_component(tmp_path) -> None:
         ("data", "gs://a/{SPAN}/{SPAN}", "cloud.data: got .* expected {SPAN} at most once"),
         ("project", "mine", "cloud.region: missing, expected project and region, or neither"),
         ("project", "My Project", "cloud.project: got 'My Project', expected a project's id"),
+        (
+            "image",
+            "a b",
+            "cloud.image: got 'a b', expected an image, as europe-docker.pkg.dev/p/r/t",
+        ),
         ("region", "europe west4", "cloud.region: got 'europe west4', expected a region, such as"),
         ("labels", "{Team: nlp}", "cloud.labels.Team: got this name, expected a-z"),
         ("labels", "{tfx_version: a}", "cloud.labels.tfx_version: got this name, expected a-z"),
