@@ -22,6 +22,7 @@ def lint(document: Json, target: str) -> list[Finding]:
     spec = document.get("pipelineSpec", document)
     found = {
         *quick(spec, target),
+        *lint_beam.check(spec),
         *lint_target.check_imports(spec),
         *lint_job.check(document, target),
     }
@@ -40,6 +41,5 @@ def quick(spec: Json, target: str) -> list[Finding]:
         *lint_values.check(spec),
         *lint_target.check(spec, target),
         *lint_resources.check(spec, target),
-        *lint_beam.check(spec),
     }
     return sorted(found)

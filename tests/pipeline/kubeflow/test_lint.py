@@ -2,6 +2,9 @@
 
 import copy
 import json
+import pathlib
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -9,6 +12,8 @@ from broken_line import constant, executor, found_alone, given, tasks
 
 from pipeline.__main__ import main
 from pipeline.kubeflow.lint import lint
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
 
 SERIALISED = '{"steps": {"__class__": "RuntimeParameter", "__module__": "tfx", "name": "n"}}'
 
@@ -317,6 +322,19 @@ def test_who_takes_any_artifact_takes_one_of_a_service_s_type(job) -> None:
 def test_a_pattern_may_look_like_a_path(job) -> None:
     given(job, "Transform")["settings"] = constant(json.dumps({"target": {"pattern": "/home/a/b"}}))
     assert lint(job, "vertex") == []
+
+
+def test_what_is_looked_at_before_a_file_is_sent_loads_nothing_heavy(job, tmp_path) -> None:
+    (tmp_path / "p.json").write_text(json.dumps(job))
+    code = """if True:
+        import sys
+        from pipeline.kubeflow import lint, reading
+        found = lint.quick(reading.read(sys.argv[1]).spec, "vertex")
+        print(found, {"tensorflow", "tfx", "apache_beam"} & set(sys.modules))
+    """
+    command = [sys.executable, "-c", code, str(tmp_path / "p.json")]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    assert (told.stdout, told.stderr) == ("[] set()\n", "")
 
 
 def test_the_command_lints_a_file(job, tmp_path, capsys) -> None:
