@@ -19,20 +19,15 @@ EXPECTED = "expected a compiled pipeline, as `tokenline compile` writes it"
 _YAML = (".yaml", ".yml")
 _SHOWN = 200  # characters of either end of a long reason
 _NEEDED = ("pipelineInfo", "root", "schemaVersion")
-# Fields of Vertex' PipelineJob that kfp's message of that name has not: those that we send, and the rest.
+# Fields of Vertex' PipelineJob that kfp's message of that name has not: what we send, what the service
+# itself fills in, and what would be lost.
 _OF_VERTEX = ("serviceAccount", "network")
-_OF_VERTEX_ONLY = {
+_FILLED_IN = (
     *("createTime", "startTime", "endTime", "updateTime", "state", "jobDetail", "error"),
-    *(
-        "encryptionSpec",
-        "reservedIpRanges",
-        "pscInterfaceConfig",
-        "templateUri",
-        "templateMetadata",
-    ),
-    *("scheduleName", "preflightValidations"),
-}
-_OF_VERTEX_RUNTIME = {"failurePolicy", "inputArtifacts"}
+    *("templateUri", "templateMetadata", "scheduleName", "preflightValidations"),
+)
+_NOT_SENT = ("encryptionSpec", "reservedIpRanges", "pscInterfaceConfig")
+_NOT_SENT_AT_RUNTIME = ("failurePolicy", "inputArtifacts")
 
 
 @dataclass(frozen=True)
@@ -136,9 +131,11 @@ def _job(found: Json, where: str) -> Json:
     """Of a PipelineJob all but its pipelineSpec; it may have fields that only Vertex knows."""
     from kfp.pipeline_spec import pipeline_spec_pb2 as messages
 
-    others = _without(found, {"pipelineSpec", *_OF_VERTEX, *_OF_VERTEX_ONLY})
-    if isinstance(given := others.get("runtimeConfig"), dict):
-        others["runtimeConfig"] = _without(given, _OF_VERTEX_RUNTIME)
+    _refuse(found, _NOT_SENT, where)
+    if isinstance(given := found.get("runtimeConfig"), dict):
+        _refuse(given, _NOT_SENT_AT_RUNTIME, f"{where}: runtimeConfig")
+    read_here = ("pipelineSpec", *_OF_VERTEX, *_FILLED_IN)
+    others = {key: value for key, value in found.items() if key not in read_here}
     job = _parsed(others, messages.PipelineJob(), "PipelineJob", where)
     for key in _OF_VERTEX:
         value = found.get(key)
@@ -155,8 +152,10 @@ def _job(found: Json, where: str) -> Json:
     return job
 
 
-def _without(found: Json, names: Collection[str]) -> Json:
-    return {name: value for name, value in found.items() if name not in names}
+def _refuse(found: Json, names: Collection[str], where: str) -> None:
+    for name in names:
+        if found.get(name) is not None:
+            raise InputError(f"{where}: {name}: got a value, expected none: it would not be sent")
 
 
 def _whole(value: Any) -> Any:

@@ -87,6 +87,12 @@ REFUSED = {
         _with(root={"dag": {"tasks": {"A": {"taskInfo": {"name": "\ud800"}}}}}),
         "got '\\ud800', half a character, expected text",
     ),
+    "a key of its own": ("p.json", _job(encryptionSpec={"kmsKeyName": "k"}), "encryptionSpec: got a v"),
+    "another policy": (
+        "p.json",
+        _job(runtimeConfig={"failurePolicy": 1}),
+        "runtimeConfig: failurePolicy: got a value, expected none: it would not be sent",
+    ),
     "another field": ("p.json", _job(lables={"a": "b"}), "is no PipelineJob: Message type"),
     "a field of another name": (
         "p.json",
@@ -116,14 +122,12 @@ def test_each_command_refuses_it_in_the_same_line(
 
 def test_a_spec_alone_and_a_job_are_told_apart(tmp_path) -> None:
     (tmp_path / "a.yaml").write_text(yaml.safe_dump(SPEC))
-    (tmp_path / "a.json").write_text(
-        _job(serviceAccount="a@b", templateUri="x", runtimeConfig={"failurePolicy": 2})
-    )
+    (tmp_path / "a.json").write_text(_job(serviceAccount="a@b", templateUri="x"))
     alone, job = (reading.read(str(tmp_path / f"a.{kind}")) for kind in ("yaml", "json"))
     assert alone.spec == job.spec == SPEC
     assert alone.job is None
     assert alone.document == SPEC
-    assert job.job == {"serviceAccount": "a@b", "runtimeConfig": {}}
+    assert job.job == {"serviceAccount": "a@b"}
     assert job.document == job.job | {"pipelineSpec": SPEC}
 
 
